@@ -1,0 +1,137 @@
+"""The schema of the two root configs, and the one place where a config becomes an object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from cpo.errors import ConfigError, CPOError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project: where `conf/` stands."""
+
+ALLOWED_TARGETS = ("cpo.",)
+"""Namespaces that a config may name: a config from elsewhere is data, and must not run code."""
+
+Group = dict[str, Any]
+
+
+@dataclass
+class TrainConfig:
+    """Root of `train.py`: one field per group, and the few knobs that belong to no group."""
+
+    dataset: Group = MISSING
+    drift: Group = MISSING
+    shift: Group = field(default_factory=dict)
+    counterfactual: Group = MISSING
+    pairing: Group = MISSING
+    policy: Group = MISSING
+    init: Group = MISSING
+    reference: Group = MISSING
+    layout: Group = MISSING
+    loss: Group = MISSING
+    optim: Group = MISSING
+    trainer: Group = MISSING
+    benchmark: Group = MISSING
+    tracker: Group = MISSING
+    paths: Group = MISSING
+    seed: int = 0
+    length: int = -1
+    held_out: str = "test"
+    control: bool = True
+    privacy: str = "strict"
+    run: str = ""
+
+
+@dataclass
+class EvaluateConfig:
+    """Root of `evaluate.py`."""
+
+    run: str = MISSING
+    benchmark: Group = MISSING
+    trainer: Group = MISSING
+    paths: Group = MISSING
+
+
+def register_schemas() -> None:
+    """Makes the schemas known to Hydra, so that a misspelt key or a wrong type stops at composition."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="evaluate_schema", node=EvaluateConfig)
+
+
+def build(node: DictConfig | Group, **given: Any) -> Any:
+    """The object that a config node describes.
+
+    Args:
+        node: Has `_target_`, a class of ours.
+        **given: Arguments that a config cannot hold (a directory, another object).
+
+    Raises:
+        ConfigError: A foreign `_target_`, which is not executed, or arguments that the class does not take.
+        CPOError: What the constructor itself refuses.
+    """
+    check_targets(node)
+    try:
+        return instantiate(node, _convert_="all", **given)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, CPOError):
+            raise cause from None
+        raise ConfigError(
+            got=str(cause or error).splitlines()[0],
+            wanted=f"the knobs of {node.get('_target_')}",
+            remedy="compare with its YAML under conf/, which lists every knob",
+        ) from error
+
+
+def build_all(nodes: DictConfig | Group, **given: Any) -> dict[str, Any]:
+    """The objects of a group whose leaves stack, by name."""
+    return {str(name): build(node, **given) for name, node in nodes.items()}
+
+
+def check_targets(node: Any) -> None:
+    """Refuses any `_target_` outside our own namespace, at any depth.
+
+    Raises:
+        ConfigError: Naming the target.
+    """
+    content = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if isinstance(content, list):
+        for item in content:
+            check_targets(item)
+    if not isinstance(content, dict):
+        return
+    target = content.get("_target_")
+    if target is not None and not str(target).startswith(ALLOWED_TARGETS):
+        raise ConfigError(
+            got=f"_target_: {target}",
+            wanted=f"a class under {', '.join(ALLOWED_TARGETS)}",
+            remedy="wrap it in a class of the project's, so that a config alone never runs foreign code",
+        )
+    for value in content.values():
+        check_targets(value)
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain data, every interpolation resolved.
+
+    Raises:
+        ConfigError: A required value is missing.
+    """
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ConfigError(
+            got=f"no value for {', '.join(missing)}",
+            wanted="every required value",
+            remedy=f"pass {missing[0]}=…",
+        )
+    content = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}

@@ -1,0 +1,1 @@
+"""How a rejected trajectory is made: Sample + concept graph → Counterfactual, with validity checked and counted."""

@@ -1,0 +1,1 @@
+"""Official releases → samples: one file per dataset, damaged records set aside and counted, splits verified."""

@@ -1,0 +1,86 @@
+"""Damaged records: set aside, counted, and an error when they are too many."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from cpo.errors import ConfigError, DataError
+from cpo.records import Quarantined
+
+EXAMPLES = 3
+"""Rows named for each reason: enough to look at, short enough to read."""
+
+
+class Quarantine:
+    """The damaged records of one reading, and the share of them beyond which a copy is refused.
+
+    Errors quote files, row numbers and reasons, and trackers may quote errors: no argument may hold an id, a text or
+    the name of a patient's file.
+
+    Args:
+        dataset: Name of the dataset, for the error.
+        limit: Largest tolerated share of damaged records, in [0, 1].
+
+    Raises:
+        ConfigError: `limit` outside [0, 1].
+
+    Example:
+        >>> quarantine = Quarantine("mine", limit=0.5)
+        >>> quarantine.add("labels.csv", 7, "more cells than columns")
+        >>> quarantine.check(kept=1)  # 1 of 2 is tolerated
+        >>> [q.row for q in quarantine.records]
+        ['7']
+    """
+
+    def __init__(self, dataset: str, limit: float) -> None:
+        if not 0 <= limit <= 1:
+            raise ConfigError(
+                got=f"quarantine_limit={limit}",
+                wanted="a share of the records in [0, 1]",
+                remedy="pass dataset.quarantine_limit=0.01",
+            )
+        self._dataset, self._limit = dataset, limit
+        self._records: list[Quarantined] = []
+
+    @property
+    def records(self) -> tuple[Quarantined, ...]:
+        """What was set aside, in the order of reading."""
+        return tuple(self._records)
+
+    def add(self, file: str, row: int, reason: str) -> None:
+        """Sets one record aside.
+
+        Args:
+            file: Annotation file, relative to the dataset's root.
+            row: Its line there, counted from 1, the header included.
+            reason: What is wrong with it; the same words for the same fault.
+        """
+        self._records.append(Quarantined(file, str(row), reason))
+
+    def check(self, kept: int) -> None:
+        """Refuses a copy of which too much is damaged.
+
+        Args:
+            kept: Records that became samples; what the release's own rules leave out counts on neither side.
+
+        Raises:
+            DataError: More than `limit` of kept and damaged records are damaged.
+        """
+        damaged, total = len(self._records), len(self._records) + kept
+        if damaged <= self._limit * total:
+            return
+        raise DataError(
+            got=f"{damaged} of {total} records of {self._dataset} are damaged: {self._summary()}",
+            wanted=f"at most {self._limit:.1%} damaged (quarantine_limit={self._limit})",
+            remedy="fetch the files named above again, or accept the loss with a larger dataset.quarantine_limit",
+        )
+
+    def _summary(self) -> str:
+        rows: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for record in self._records:
+            rows[record.reason, record.file].append(record.row)
+        parts = [
+            f"{reason} ({len(found)}, {file} row {', '.join(found[:EXAMPLES])}{', …' * (len(found) > EXAMPLES)})"
+            for (reason, file), found in rows.items()
+        ]
+        return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""Benchmarks: one file each, joining scoring and generation with metrics."""

@@ -1,0 +1,61 @@
+"""Concept graphs on disk: shipped ones by name, others by path, as plain JSON."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from cpo.errors import DataError
+from cpo.files import write_json
+
+FORMAT = "cpo concept graph"
+VERSION = 1
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the graphs that come with the package."""
+    files = resources.files("cpo.graph").iterdir()
+    return tuple(sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json")))
+
+
+def read_document(name_or_path: str | Path) -> dict[str, Any]:
+    """The parsed file of a graph, its format and version checked."""
+    name = str(name_or_path)
+    if name in shipped():
+        text = resources.files("cpo.graph").joinpath(f"{name}.json").read_text(encoding="utf-8")
+    elif Path(name).is_file():
+        text = Path(name).read_text(encoding="utf-8")
+    else:
+        raise DataError(
+            got=f"concept graph {name!r}",
+            wanted=f"a shipped graph ({', '.join(shipped())}) or the path of a JSON file",
+            remedy="correct the name, or write the graph with ConceptGraph.save",
+        )
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            got=f"{name}: {error}", wanted="a JSON file", remedy="write the graph again with ConceptGraph.save"
+        ) from error
+    if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, VERSION):
+        raise DataError(
+            got=f"{name}: not a concept graph of version {VERSION}",
+            wanted=f'a JSON object with "format": "{FORMAT}" and "version": {VERSION}',
+            remedy="pass a file written by ConceptGraph.save of this release",
+        )
+    missing = {"name", "diseases", "attributes"} - set(document)
+    if missing:
+        raise DataError(
+            got=f"{name}: no {', '.join(sorted(missing))}",
+            wanted="the keys name, diseases and attributes",
+            remedy="pass a file written by ConceptGraph.save",
+        )
+    return document
+
+
+def write_document(content: dict[str, Any], path: Path) -> Path:
+    """Writes a graph's content as JSON under its format and version; a reader never sees half a file."""
+    write_json(path, {"format": FORMAT, "version": VERSION, **content})
+    return path

@@ -1,0 +1,1 @@
+"""Arithmetic on log-probabilities, and nothing else."""

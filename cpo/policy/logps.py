@@ -1,0 +1,92 @@
+"""Log-probs of a batch's completions under a policy, the same for every layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from torch.utils.checkpoint import checkpoint
+
+from cpo.errors import ShapeError
+from cpo.tensors import Logps, PairBatch
+
+HEAD_CHUNK = 4096
+"""Scored tokens per pass of the LM head: bounds the logits at HEAD_CHUNK · V numbers."""
+
+
+def unwrap(model: Any) -> Any:
+    """The transformers model inside a PEFT wrapper, adapter layers still in place."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def hidden_states(model: Any, batch: PairBatch) -> Tensor:
+    """Last hidden states [N, L, H] of the language model.
+
+    The vision tower runs once per distinct image, whatever number of rows shows it, and without gradients if it is
+    frozen.
+
+    Raises:
+        ShapeError: Image tokens and vision features disagree.
+    """
+    base = unwrap(model).model
+    embeddings = base.get_input_embeddings()(batch.input_ids)
+    if len(batch.image_index):
+        trains_vision = any(p.requires_grad for p in base.visual.parameters())
+        with torch.set_grad_enabled(torch.is_grad_enabled() and trains_vision):
+            features = base.get_image_features(batch.pixel_values, batch.image_grid_thw, return_dict=True).pooler_output
+        placed = torch.cat([features[n] for n in batch.image_index.tolist()]).to(embeddings.dtype)
+        where = batch.input_ids == base.config.image_token_id
+        if int(where.sum()) != len(placed):
+            raise ShapeError(
+                got=f"{int(where.sum())} image tokens and {len(placed)} vision features",
+                wanted="as many of one as of the other",
+                remedy="use the tokenizer and image processor of the same model directory",
+            )
+        embeddings = embeddings.masked_scatter(where[..., None], placed)
+    return base.language_model(
+        inputs_embeds=embeddings,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        use_cache=False,
+    ).last_hidden_state
+
+
+def compute_logps(model: Any, batch: PairBatch) -> Logps:
+    """Σ log π(token | prompt, tokens before) per completion, in nats, summed in float32 (float64 for float64 models).
+
+    The LM head runs on the hidden states that predict scored tokens and on no others, in chunks.
+
+    Args:
+        model: A Qwen-VL model, with or without adapter.
+        batch: Any layout.
+    """
+    hidden = hidden_states(model, batch)[batch.score_row, batch.score_position]
+    per_token = token_logps(unwrap(model).lm_head, hidden, batch.score_target)
+    branches, longest = len(batch.lengths), int(batch.lengths.max())
+    table = per_token.new_zeros(branches, longest).index_put((batch.score_branch, batch.score_slot), per_token)
+    mask = torch.arange(longest, device=table.device) < batch.lengths[:, None]
+    sums = table.sum(dim=1).view(-1, 1 + batch.negatives)
+    lengths = batch.lengths.view(-1, 1 + batch.negatives)
+    return Logps(sums[:, 0], sums[:, 1:], lengths[:, 0], lengths[:, 1:], table, mask)
+
+
+def token_logps(head: torch.nn.Module, hidden: Tensor, target: Tensor) -> Tensor:
+    """Log-probability [S] of each target token, at least float32.
+
+    Args:
+        head: The LM head, H → V.
+        hidden: [S, H].
+        target: int64 [S].
+    """
+
+    def chunk(states: Tensor, tokens: Tensor) -> Tensor:
+        logits = head(states)
+        return -cross_entropy(logits if logits.dtype == torch.float64 else logits.float(), tokens, reduction="none")
+
+    pieces = list(zip(hidden.split(HEAD_CHUNK), target.split(HEAD_CHUNK), strict=True))
+    if len(pieces) == 1 or not torch.is_grad_enabled():
+        return torch.cat([chunk(states, tokens) for states, tokens in pieces])
+    # recomputing a chunk's logits in the backward pass keeps one chunk alive instead of all
+    return torch.cat([checkpoint(chunk, states, tokens, use_reentrant=False) for states, tokens in pieces])

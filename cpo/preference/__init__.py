@@ -1,0 +1,1 @@
+"""Pairing: which counterfactuals are rejected against the chosen trajectory, and when in the stream."""

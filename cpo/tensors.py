@@ -1,0 +1,143 @@
+"""Every tensor that crosses a stage border: shape, dtype, unit, once.
+
+Shape letters: `B` pairs, `K` rejected trajectories per pair, `R = B(1+K)` branches (branch `b(1+K)` is pair b's chosen
+one, the K after it its rejected ones), `N` rows of the forward pass, `L` tokens of a row, `S` scored tokens, `T`
+tokens of the longest completion, `I` distinct images, `P` patches of all images, `V` vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class _Movable:
+    """Tensors that go to a device together, as Lightning asks of a batch."""
+
+    def to(self, device: torch.device | str, *args: Any, **kwargs: Any) -> Self:
+        moved = {
+            f.name: value.to(device, *args, **kwargs)
+            for f in fields(self)  # type: ignore[arg-type]
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **moved)  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class PairBatch(_Movable):
+    """A batch of pairs, laid out for one forward pass.
+
+    The layout decides N and L; the scored tokens are flat, so that every layout is read out by one function.
+
+    Args:
+        input_ids: int64 [N, L].
+        attention_mask: int64 [N, L] (1 = token), or bool [N, 1, L, L] (True = may attend).
+        position_ids: int64 [3, N, L], multimodal rotary positions (temporal, height, width).
+        pixel_values: float32 [P, C], patches of the distinct images, one image after another; empty without images.
+        image_grid_thw: int64 [I, 3], patches of each distinct image in time, height, width.
+        image_index: int64 [J], for each image placeholder of `input_ids` in row-major order its distinct image.
+        score_row: int64 [S], row of the hidden state that predicts a scored token.
+        score_position: int64 [S], its position in that row.
+        score_target: int64 [S], the scored token.
+        score_branch: int64 [S], branch the token belongs to, in [0, R).
+        score_slot: int64 [S], index of the token in its completion, in [0, T).
+        lengths: int64 [R], tokens of each completion, end token included.
+        weight: float32 [B], weight of each pair in the loss.
+        time: int64 [B], position of each pair in the stream.
+        negatives: K.
+        ids: id of each pair's sample, for messages on this machine only.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    position_ids: Tensor
+    pixel_values: Tensor
+    image_grid_thw: Tensor
+    image_index: Tensor
+    score_row: Tensor
+    score_position: Tensor
+    score_target: Tensor
+    score_branch: Tensor
+    score_slot: Tensor
+    lengths: Tensor
+    weight: Tensor
+    time: Tensor
+    negatives: int
+    ids: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> int:
+        """B."""
+        return len(self.weight)
+
+
+@dataclass(frozen=True)
+class Logps(_Movable):
+    """Log-probabilities of a batch's completions, summed over their tokens, in nats.
+
+    Args:
+        chosen: float32 [B].
+        rejected: float32 [B, K].
+        chosen_length: int64 [B], tokens summed over.
+        rejected_length: int64 [B, K].
+        token_logps: [R, T], 0 beyond a completion's end.
+        completion_mask: bool [R, T], True where a token is scored.
+    """
+
+    chosen: Tensor
+    rejected: Tensor
+    chosen_length: Tensor
+    rejected_length: Tensor
+    token_logps: Tensor | None = None
+    completion_mask: Tensor | None = None
+
+    def detach(self) -> Logps:
+        """The same numbers without gradients, as rewards and references want them."""
+        return replace(
+            self,
+            chosen=self.chosen.detach(),
+            rejected=self.rejected.detach(),
+            token_logps=None if self.token_logps is None else self.token_logps.detach(),
+        )
+
+
+@dataclass(frozen=True)
+class PairInfo:
+    """What a loss may know of the pairs beyond their log-probs.
+
+    Args:
+        weight: float32 [B].
+        time: int64 [B], position in the stream.
+    """
+
+    weight: Tensor
+    time: Tensor
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """A loss and what is worth logging of it.
+
+    Args:
+        loss: Scalar, the weighted mean over pairs.
+        per_pair: [B], unweighted.
+        chosen_rewards: [B], β·(policy − reference) in nats, detached; None for losses without a reward.
+        rejected_rewards: [B, K], likewise.
+        parts: Named summands of the loss, detached scalars.
+    """
+
+    loss: Tensor
+    per_pair: Tensor
+    chosen_rewards: Tensor | None = None
+    rejected_rewards: Tensor | None = None
+    parts: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def margins(self) -> Tensor | None:
+        """Reward margins [B, K]: chosen reward − rejected reward, in nats."""
+        if self.chosen_rewards is None or self.rejected_rewards is None:
+            return None
+        return self.chosen_rewards[:, None] - self.rejected_rewards

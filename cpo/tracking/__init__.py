@@ -1,0 +1,1 @@
+"""Where metrics go: `metrics.jsonl` in the run directory, and views of it elsewhere."""

@@ -1,0 +1,96 @@
+"""What happens beside training: checkpoints, and stopping in good order when asked to."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+
+class Interrupted(Exception):
+    """Training was asked to stop, and what it had done is saved.
+
+    Args:
+        number: The signal: SIGINT (Ctrl-C) or SIGTERM (a scheduler that wants its node back).
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
+
+
+class SaveLast(Callback):
+    """Keeps one checkpoint, `last.ckpt`, replaced atomically at optimiser steps.
+
+    Args:
+        directory: Where it stands.
+        every: Optimiser steps between checkpoints; there is always one after the last step.
+    """
+
+    def __init__(self, directory: Path, every: int) -> None:
+        self.path, self.every = directory / "last.ckpt", every
+        self._saved = 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Saves when a step has just been made whose turn it is."""
+        step = trainer.global_step
+        if step != self._saved and step % self.every == 0:
+            self.save(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves the last step, or the one at which training was stopped."""
+        if trainer.global_step != self._saved:
+            self.save(trainer)
+
+    def save(self, trainer: pl.Trainer) -> None:
+        """Writes beside, then renames: a kill leaves the old checkpoint or the new one."""
+        beside = self.path.with_suffix(".writing")
+        trainer.save_checkpoint(beside)
+        if trainer.is_global_zero:
+            beside.replace(self.path)
+        self._saved = trainer.global_step
+
+
+class StopOnSignal(Callback):
+    """On SIGINT or SIGTERM lets the current optimiser step finish and then stops; a second signal stops at once.
+
+    Args:
+        accumulate: Batches per optimiser step.
+    """
+
+    def __init__(self, accumulate: int) -> None:
+        self.accumulate, self.number = accumulate, 0
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Takes over both signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Stops between two optimiser steps, where a checkpoint is whole."""
+        if self.number and (batch_idx + 1) % self.accumulate == 0:
+            trainer.should_stop = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Gives the signals back."""
+        self._restore()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Gives the signals back."""
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        self._restore()  # so that the next one is not waited for
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()

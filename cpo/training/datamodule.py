@@ -1,0 +1,96 @@
+"""Pairs in batches, in an order that is fixed before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from cpo.records import PreferencePair
+from cpo.sequence.collator import Collator
+from cpo.tensors import PairBatch
+
+
+class PairDataset(Dataset[PreferencePair]):
+    """Pairs by index; encoding waits for the collator."""
+
+    def __init__(self, pairs: Sequence[PreferencePair]) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> PreferencePair:
+        return self.pairs[index]
+
+
+class BatchPlan(Sampler[list[int]]):
+    """The batches of a whole training, known in advance: batch i is the same whether or not training was interrupted.
+
+    Passes over the data follow one another without a seam, so every batch is full except, in a single ordered pass,
+    the last.
+
+    Args:
+        n: Items.
+        batch_size: Items per batch.
+        batches: Batches in all.
+        shuffle: A new order each pass, drawn from (seed, pass); else the given order, as a stream wants it.
+        seed: Of the orders.
+        start: First batch to yield, after a resume.
+    """
+
+    def __init__(self, n: int, *, batch_size: int, batches: int, shuffle: bool, seed: int, start: int = 0) -> None:
+        self.n, self.batch_size, self.batches = n, batch_size, batches
+        self.shuffle, self.seed, self.start = shuffle, seed, start
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in range(self.start, self.batches):
+            yield self.batch(number)
+
+    def batch(self, number: int) -> list[int]:
+        """Indices of one batch."""
+        first = number * self.batch_size
+        last = first + self.batch_size
+        if not self.shuffle and first < self.n and number == self.batches - 1:
+            last = min(last, self.n)  # the tail of one ordered pass is not filled up from its head
+        return [self._order(at // self.n)[at % self.n] for at in range(first, last)]
+
+    def _order(self, number: int) -> Sequence[int]:
+        if not self.shuffle:
+            return range(self.n)
+        if getattr(self, "_held", None) != number:
+            self._held = number
+            self._permutation = np.random.default_rng([self.seed, number]).permutation(self.n).tolist()
+        return self._permutation
+
+
+class PairDataModule(pl.LightningDataModule):
+    """Feeds pairs to a training stage.
+
+    Args:
+        pairs: In the order of the stream.
+        collator: Encodes and lays out.
+        plan: The batches.
+        workers: Loader processes; 0 encodes in the training process, whose image cache then serves all epochs.
+    """
+
+    def __init__(
+        self, pairs: Sequence[PreferencePair], collator: Collator, plan: BatchPlan, *, workers: int = 0
+    ) -> None:
+        super().__init__()
+        self.pairs, self.collator, self.plan, self.workers = pairs, collator, plan, workers
+
+    def train_dataloader(self) -> DataLoader[PairBatch]:
+        """Batches of the plan."""
+        return DataLoader(
+            PairDataset(self.pairs),  # type: ignore[arg-type]
+            batch_sampler=self.plan,
+            collate_fn=self.collator,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+        )

@@ -1,0 +1,61 @@
+"""A contact sheet: films of a written world side by side, with their labels."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from cpo.errors import DataError
+from cpo.world.chest.layout import IMAGES
+
+_TILE, _COLUMNS, _CAPTION = 224, 6, 44
+
+
+def contact_sheet(root: Path, n: int, out: Path) -> Path:
+    """Draws the first `n` studies of a world, each above its view, site and diseases (`?` where uncertain).
+
+    Args:
+        root: Folder of a written world.
+        n: Number of films, at least 1.
+        out: The PNG to write.
+
+    Raises:
+        DataError: `root` is not a written world.
+    """
+    truth = Path(root) / "truth" / "studies.jsonl"
+    if not truth.is_file():
+        raise DataError(
+            got=f"{root}: no truth/studies.jsonl",
+            wanted="the folder that ChestWorld.write returned",
+            remedy="generate the world, then pass its folder",
+        )
+    with truth.open(encoding="utf-8") as lines:
+        records = [json.loads(line) for line, _ in zip(lines, range(n), strict=False)]
+    rows = -(-len(records) // _COLUMNS)
+    sheet = Image.new("L", (_COLUMNS * _TILE, rows * (_TILE + _CAPTION)), 0)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=11)
+    for index, record in enumerate(records):
+        left, top = index % _COLUMNS * _TILE, index // _COLUMNS * (_TILE + _CAPTION)
+        with Image.open(_image(Path(root), record)) as film:
+            sheet.paste(film.resize((_TILE, _TILE)), (left, top))
+        pen.text((left + 3, top + _TILE + 2), _caption(record), fill=255, font=font)
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.name}")
+    sheet.save(temporary, "PNG")
+    temporary.replace(out)
+    return out
+
+
+def _image(root: Path, record: dict[str, object]) -> Path:
+    subject = str(record["subject_id"])
+    return root / IMAGES / f"p{subject[:2]}" / f"p{subject}" / f"s{record['study_id']}" / f"{record['dicom_id']}.jpg"
+
+
+def _caption(record: dict[str, dict[str, str]]) -> str:
+    names = [name + ("" if state == "present" else "?") for name, state in record["diseases"].items()] or ["No Finding"]
+    nuisances = record["nuisances"]
+    return textwrap.fill(f"{nuisances['view']} {nuisances['site']}: {', '.join(names)}", 40, max_lines=3)

@@ -1,0 +1,152 @@
+"""A stage trains what it should, checks its start, and keeps adapter weights only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cpo.errors import ConfigError, DataError
+from cpo.losses.dpo import DPO
+from cpo.losses.sft import SFT
+from cpo.policy.loaded import LoadedPolicy
+from cpo.policy.reference import AdapterOff
+from cpo.records import PreferencePair
+from cpo.sequence.layouts import PrefixShared
+from cpo.training.engine import Engine
+from cpo.training.optim import AdamWCosine
+from cpo.training.stages import Stage, run_stage
+
+
+class Rows:
+    """A tracker that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def log(self, metrics: Mapping[str, float], *, stage: str, step: int) -> None:
+        self.rows.append({"step": step, **metrics})
+
+    def rewind(self, *, stage: str, step: int) -> None:
+        self.rows = [row for row in self.rows if row["step"] <= step]
+
+    def summary(self, values: Mapping[str, Any]) -> None:
+        raise AssertionError("a stage has no summary of its own")
+
+    def finish(self) -> None:
+        raise AssertionError("a stage does not close the tracker")
+
+
+def recipe(**changes: Any) -> AdamWCosine:
+    knobs: dict[str, Any] = {
+        "lr": 1e-2,
+        "min_lr": 0.0,
+        "betas": (0.9, 0.98),
+        "weight_decay": 0.0,
+        "warmup_steps": 0,
+        "clip_norm": 1.0,
+        "batch_size": 4,
+        "accumulate": 1,
+        "epochs": 1.0,
+        "max_steps": -1,
+    }
+    return AdamWCosine(**{**knobs, **changes})
+
+
+def engine() -> Engine:
+    return Engine(
+        accelerator="cpu", devices=1, strategy="auto", threads=0, workers=0, checkpoint_every=1, progress=False
+    )
+
+
+@pytest.fixture
+def fresh(backbone: Any, directory: Path) -> Callable[[], LoadedPolicy]:
+    def make() -> LoadedPolicy:
+        torch.manual_seed(0)
+        model = backbone.lora.attach(backbone.load_model(directory))
+        return LoadedPolicy(model, backbone.load_encoder(directory), PrefixShared(), 512, directory)
+
+    return make
+
+
+def dpo_stage(**changes: Any) -> Stage:
+    knobs: dict[str, Any] = {
+        "name": "train",
+        "loss": DPO(beta=0.1, nll_weight=0.0),
+        "reference": AdapterOff(),
+        "recipe": recipe(),
+        "engine": engine(),
+        "seed": 0,
+        "shuffle": False,
+    }
+    return Stage(**{**knobs, **changes})
+
+
+def adapter(policy: LoadedPolicy) -> dict[str, torch.Tensor]:
+    return {k: p.detach().clone() for k, p in policy.model.named_parameters() if p.requires_grad}
+
+
+def test_preference_stage_starts_at_ln_2_and_widens_the_margin(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    policy, tracker = fresh(), Rows()
+    report = run_stage(dpo_stage(recipe=recipe(epochs=6.0)), policy, make_pairs(n=8), tracker)
+    assert report.step0_loss == pytest.approx(0.693147, abs=1e-5)
+    assert report.step0_margin_max_abs == 0.0
+    assert report.steps == len(tracker.rows) == 12
+    assert tracker.rows[-1]["train/rewards/margins"] > 0.05
+    assert tracker.rows[-1]["train/loss"] < tracker.rows[0]["train/loss"]
+
+
+def test_only_the_adapter_of_the_language_model_moves(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    policy = fresh()
+    before = {k: p.detach().clone() for k, p in policy.model.named_parameters()}
+    run_stage(dpo_stage(), policy, make_pairs(n=8), Rows())
+    moved = {k for k, p in policy.model.named_parameters() if not torch.equal(p, before[k])}
+    assert moved
+    assert all("lora_" in name and "language_model" in name for name in moved)
+
+
+def test_batch_1_accumulated_8_times_equals_batch_8(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    pairs = make_pairs(n=16)
+    weights = []
+    for batch_size, accumulate in ((8, 1), (1, 8)):
+        policy = fresh()
+        run_stage(
+            dpo_stage(recipe=recipe(lr=1e-3, batch_size=batch_size, accumulate=accumulate)), policy, pairs, Rows()
+        )
+        weights.append(adapter(policy))
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=1e-3, atol=2e-6)
+
+
+def test_checkpoints_hold_the_adapter_and_nothing_frozen(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]], tmp_path: Path
+) -> None:
+    policy = fresh()
+    run_stage(dpo_stage(checkpoints=tmp_path), policy, make_pairs(n=4), Rows())
+    state = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
+    assert state
+    assert all("lora_" in name for name in state)
+
+
+def test_a_reference_that_is_not_the_start_is_refused(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    """An SFT adapter left unmerged: switched off it is the base model, and margins do not start at 0."""
+    policy = fresh()
+    run_stage(dpo_stage(name="sft", loss=SFT()), policy, make_pairs(n=8), Rows())
+    with pytest.raises(ConfigError, match="merged model directory"):
+        run_stage(dpo_stage(), policy, make_pairs(n=8), Rows())
+
+
+def test_a_stage_without_pairs_is_refused(fresh: Callable[[], LoadedPolicy]) -> None:
+    with pytest.raises(DataError, match="no pairs for stage train"):
+        run_stage(dpo_stage(), fresh(), [], Rows())
