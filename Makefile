@@ -25,6 +25,7 @@ check: .venv/.ready  ## style, types and the dependency rule
 
 bench: .venv/.ready  ## how fast each stage is on this machine
 	$(BIN)/python experiments/bench/stages.py
+	$(BIN)/python -m experiments.bench.preference_step --policy tiny
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

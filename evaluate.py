@@ -7,17 +7,17 @@ python evaluate.py run=outputs/runs/NAME benchmark=[preference]     only some
 import hydra
 from omegaconf import DictConfig
 
-from cpo import launch
+from cpo import launch, refusals
 
 launch.prepare()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
-@launch.speaks_plainly
+@refusals.speaks_plainly
 def main(cfg: DictConfig) -> None:
     """One run directory."""
     launch.evaluate_again(cfg)
 
 
 if __name__ == "__main__":
-    main()
+    refusals.run(main)

@@ -8,18 +8,22 @@ python train.py -m drift=sudden,gradual seed=0,1                  four jobs, two
 import hydra
 from omegaconf import DictConfig
 
-from cpo import launch
+from cpo import launch, refusals
 
 launch.prepare()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
-@launch.speaks_plainly
+@refusals.speaks_plainly
 def main(cfg: DictConfig) -> None:
     """One job."""
     with launch.open_job(cfg) as job:
         data = job.data()  # dataset → drift stream → counterfactuals → preference pairs
         job.record(data)
+        if cfg.preflight != "none":
+            job.preflight(data)  # counts, lengths, memory and time, before anything is spent
+        if cfg.preflight == "only":
+            return
         start = job.start(data)  # the SFT stage, trained now or by an earlier run
         job.judge("before", job.load(start), data)
         if cfg.control:
@@ -29,4 +33,4 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    refusals.run(main)

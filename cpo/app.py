@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +13,30 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from cpo import config
-from cpo.dataset.split import split_groups
-from cpo.drift.stream import concept_samples, concepts_of, make_stream
-from cpo.errors import ConfigError
-from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores
-from cpo.files import write_json, write_text
+from cpo.data import Data, DataPlan
+from cpo.errors import ConfigError, DataError
+from cpo.evaluation.benchmark import Benchmark, Scores, flat_values
+from cpo.files import read_json, write_json, write_text
 from cpo.losses.sft import SFT
 from cpo.policy.loaded import LoadedPolicy
-from cpo.preference.pairing import PairSet
-from cpo.records import DriftTruth, PreferencePair, Stream, Tracker
+from cpo.policy.logps import unwrap
+from cpo.policy.weights import weights_fingerprint
+from cpo.records import Tracker
+from cpo.report.model_card import write_model_card
 from cpo.report.run import run_page
 from cpo.report.terminal import eval_table
-from cpo.sequence.template import completion_text, prompt_messages
+from cpo.sequence.pair_file import evenly, pair_row
 from cpo.tracking.composite import CompositeTracker
 from cpo.training.engine import seed_everything
 from cpo.training.init import Start
+from cpo.training.preflight import estimate
+from cpo.training.ranks import rank
 from cpo.training.stages import Stage, StageReport, run_stage
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, quiet=rank() != 0)
 
 PAIRS_KEPT = 64
 """Pairs of a run that it leaves as `pairs_sample.jsonl`, evenly over its stream."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """Everything a run reads, from dataset to pairs.
-
-    Args:
-        dataset: The reader.
-        sft: Stream of the SFT stage; None without one.
-        stream: Stream of the preference stage.
-        pairs: Its preference pairs, in its order.
-        counterfactuals: How their making went.
-        held_out: What the run is judged on.
-    """
-
-    dataset: Any
-    sft: Stream | None
-    stream: Stream
-    pairs: PairSet
-    counterfactuals: Mapping[str, Any]
-    held_out: HeldOut
 
 
 class Job:
@@ -81,69 +63,22 @@ class Job:
         self.loss = config.build(cfg.loss)
         self.reference = config.build(cfg.reference)
         self.layout = config.build(cfg.layout)
-        self.schedule = config.build(cfg.drift)
-        self.shifts = config.build_all(cfg.shift)
-        self.method = config.build(cfg.counterfactual)
-        self.pairing = config.build(cfg.pairing)
+        self.vision_cache = config.build(cfg.cache)
+        self.plan = DataPlan(cfg, share=self.init.share)
         self.benchmarks: dict[str, Benchmark] = config.build_all(cfg.benchmark)
         self.tracker = tracker
         self.summary: dict[str, Any] = {"choices": dict(choices), "seed": self.seed}
         self.summary |= {"fingerprints": {}, "stages": {}, "eval": {}, "finished": False}
-        self.summary |= read_json(directory / "summary.json")
-
-    def dataset(self) -> Any:
-        """The reader, over a generated world that is made first if need be."""
-        node = config.resolved(self.cfg.dataset)
-        world = node.pop("world", None)
-        if world is not None:
-            node["root"] = str(config.build(world).write(Path(node["root"]).absolute()))
-        return config.build(node)
+        self.summary |= read_json(directory / "summary.json")  # of an earlier part of this run
 
     def data(self) -> Data:
         """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging."""
-        dataset = self.dataset()
-        training = dataset.samples("train")
-        for_sft, for_preference = self._shared_out(training)
-        length = None if self.cfg.length == -1 else self.cfg.length
-        sft = make_stream(for_sft, self.schedule, self.shifts, self.seed) if for_sft else None
-        stream = make_stream(for_preference, self.schedule, self.shifts, self.seed + 1, length)
-        made = self.method.make(stream.samples, seed=self.seed)
-        pairs = self.pairing.make(stream, made)
-        return Data(
-            dataset=dataset,
-            sft=sft,
-            stream=stream,
-            pairs=pairs,
-            counterfactuals={**made.stats, "rejected": dict(made.rejected), "dropped": dict(pairs.dropped)},
-            held_out=self._held_out(dataset),
-        )
-
-    def _shared_out(self, training: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-        """Training samples of the SFT stage and of the preference stage, no patient in both unless both see all."""
-        if self.init.share == 0:
-            return (), training
-        if self.init.share == 1:
-            return training, training
-        for_sft, for_preference = split_groups(training, self.init.share, self.seed)
-        return for_sft, for_preference
-
-    def _held_out(self, dataset: Any) -> HeldOut:
-        samples = dataset.samples(self.cfg.held_out)
-        position = {sample.id: index for index, sample in enumerate(samples)}
-        concepts = {
-            concept.name: [
-                position[sample.id]
-                for sample in concept_samples(samples, self.shifts, concept.index, self.seed).samples
-            ]
-            for concept in concepts_of(self.shifts)
-            if self.shifts
-        }
-        everything = Stream(tuple(samples), DriftTruth(concepts_of({}), (0,) * len(samples)))
-        pairs = self.pairing.make(everything, self.method.make(samples, seed=self.seed))
-        return HeldOut(samples, concepts, pairs, dataset.results, dataset.diseases)
+        return self.plan.read()
 
     def record(self, data: Data) -> None:
         """Writes what the run read into its directory, before anything is trained, and opens the other trackers."""
+        if rank() != 0:
+            return
         write_json(self.directory / "data_quality.json", asdict(data.dataset.quality()))
         write_json(self.directory / "drift.json", asdict(data.stream.truth))
         rows = [json.dumps(pair_row(pair), ensure_ascii=False) for pair in evenly(data.pairs.pairs, PAIRS_KEPT)]
@@ -153,6 +88,7 @@ class Job:
             "stream": data.stream.fingerprint,
             "pairs": data.pairs.fingerprint,
         }
+        self.summary["dataset"] = data.dataset.quality().dataset
         self.summary["counterfactual"] = dict(data.counterfactuals)
         self._track(data.dataset.access)
         console.print(
@@ -174,12 +110,28 @@ class Job:
         if others:
             self.tracker = CompositeTracker(trackers=[self.tracker, *others])
 
+    def base(self, data: Data) -> Path:
+        """The backbone's model directory, made first if need be."""
+        samples = data.sft.samples if data.sft else data.stream.samples
+        return self.backbone.directory(self.cache, samples=samples, results=data.dataset.results, seed=self.seed)
+
+    def preflight(self, data: Data) -> None:
+        """Prints what the preference stage will cost, measured on two steps of the untuned policy.
+
+        Raises:
+            DataError: A pair is too long for the policy.
+        """
+        found = estimate(self._stage("preference", self.loss, self.directory), self.load(self.base(data), adapter=True),
+                         data.pairs.pairs)  # fmt: skip
+        console.print(
+            f"[bold]preflight[/]  {found.steps:,} steps, {found.tokens_median}–{found.tokens_max} tokens a trajectory, "
+            f"about {found.seconds:.0f} s, {found.peak_memory_mb:,.0f} MB"
+        )
+
     def start(self, data: Data) -> Path:
         """The model directory that the preference stage starts from and refers to."""
         samples = data.sft.samples if data.sft else ()
-        base = self.backbone.directory(
-            self.cache, samples=samples or data.stream.samples, results=data.dataset.results, seed=self.seed
-        )
+        base = self.base(data)
         identity = {
             "dataset": data.dataset.fingerprint,
             "stream": data.sft.fingerprint if data.sft else None,
@@ -198,8 +150,26 @@ class Job:
         if adapter:
             seed_everything(self.seed)
             model = self.backbone.lora.attach(model)
+        else:
+            model.requires_grad_(False)
+        self.vision_cache.attach(unwrap(model).model.visual, self.cache / "vision")
         encoder = self.backbone.load_encoder(directory)
         return LoadedPolicy(model.to(self.engine.device), encoder, self.layout, self.backbone.max_length, directory)
+
+    def check_base(self, policy: LoadedPolicy) -> None:
+        """Refuses a model directory whose weights are not those that the run's adapter was trained on.
+
+        Raises:
+            DataError: They have changed since.
+        """
+        known = self.summary["fingerprints"].get("base_weights")
+        found = weights_fingerprint(unwrap(policy.model), adapter=False)
+        if known != found:
+            raise DataError(
+                got=f"weights {found} in {policy.directory}",
+                wanted=f"{known}, on which the adapter was trained",
+                remedy="restore that directory, or delete it and run the same train.py command: it trains it again",
+            )
 
     def continue_sft(self, data: Data, start: Path) -> LoadedPolicy:
         """The equal-compute control: SFT continued on the chosen side of the very batches of the preference stage."""
@@ -215,8 +185,17 @@ class Job:
             policy.model = self.backbone.load_adapter(policy.model, directory / "adapter")
             return policy
         policy = self.load(start, adapter=True)
+        self.summary["fingerprints"]["base_weights"] = weights_fingerprint(unwrap(policy.model), adapter=False)
         console.print(f"[bold]{name:10}[/] {type(loss).__name__} on {len(data.pairs.pairs):,} pairs")
-        stage = Stage(
+        stage = self._stage(name, loss, directory)
+        report = run_stage(stage, policy, data.pairs.pairs, self.tracker)
+        if rank() == 0:
+            policy.model.save_pretrained(directory / "adapter")
+        self._account(name, report)
+        return policy
+
+    def _stage(self, name: str, loss: Any, directory: Path) -> Stage:
+        return Stage(
             "train" if name == "preference" else name,
             loss,
             self.reference,
@@ -225,11 +204,8 @@ class Job:
             self.seed,
             shuffle=False,
             checkpoints=directory / "checkpoints",
+            references=self.cache / "reference",
         )
-        report = run_stage(stage, policy, data.pairs.pairs, self.tracker)
-        policy.model.save_pretrained(directory / "adapter")
-        self._account(name, report)
-        return policy
 
     def _account(self, name: str, report: StageReport) -> None:
         self.summary["stages"][name] = report.as_dict()
@@ -247,7 +223,7 @@ class Job:
             policy: To be judged.
             data: Gives the held-out part.
         """
-        if phase in self.summary["eval"]:
+        if rank() != 0 or phase in self.summary["eval"]:
             return
         started = time.perf_counter()
         found = {
@@ -276,46 +252,11 @@ class Job:
 
     def report(self) -> None:
         """Summary, page, table."""
+        if rank() != 0:
+            return
         self.summary["finished"] = True
         self.tracker.summary(self.summary)
+        write_model_card(self.directory)
         page = run_page(self.directory)
         console.print(eval_table(self.summary))
         console.print(f"[bold]page[/]       {page}", soft_wrap=True)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file, or nothing if there is none."""
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def flat_values(scores: Scores, prefix: str) -> dict[str, float]:
-    """The values of scores as metrics `prefix/<concept>/<metric>`."""
-    return {
-        f"{prefix}/{concept}/{name}": value["value"]
-        for concept, metrics in scores.items()
-        for name, value in metrics.items()
-        if value.get("value") is not None
-    }
-
-
-def evenly(items: Sequence[Any], count: int) -> list[Any]:
-    """At most `count` items, evenly over the sequence.
-
-    Example:
-        >>> evenly("abcdef", 3)
-        ['a', 'c', 'e']
-    """
-    return [items[i * len(items) // count] for i in range(count)] if len(items) > count else list(items)
-
-
-def pair_row(pair: PreferencePair) -> dict[str, Any]:
-    """A pair as a row of a pair file."""
-    return {
-        "id": pair.sample.id,
-        "time": pair.time,
-        "images": [image.path for image in pair.sample.images],
-        "prompt": prompt_messages(pair.sample),
-        "chosen": completion_text(pair.chosen),
-        "rejected": [completion_text(r.trajectory) for r in pair.rejected],
-        "targets": [r.target for r in pair.rejected],
-    }

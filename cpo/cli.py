@@ -90,8 +90,16 @@ def _show(arguments: argparse.Namespace) -> None:
     from hydra.errors import HydraException
 
     from cpo import config
-    from cpo.world.chest import contact_sheet
+    from cpo.report.studies import studies_page
+    from cpo.world.chest import contact_sheet, gallery
 
+    out: Path = arguments.out
+    if out.suffix not in (".html", ".png") or arguments.studies < 1:
+        raise ConfigError(
+            got=f"--out {out} --studies {arguments.studies}",
+            wanted="a page (.html) or a contact sheet (.png) of at least one study",
+            remedy="cpo data show dataset=chest_world --out studies.html",
+        )
     config.register_schemas()
     try:
         with initialize_config_dir(str(_conf()), version_base="1.3"):
@@ -110,7 +118,8 @@ def _show(arguments: argparse.Namespace) -> None:
             remedy="cpo data show dataset=chest_world",
         )
     root = config.build(world).write(Path(cfg.paths.cache).absolute() / "worlds")
-    print(contact_sheet(root, arguments.studies, arguments.out))
+    n: int = arguments.studies
+    print(studies_page(gallery(root, n), out) if out.suffix == ".html" else contact_sheet(root, n, out))
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -124,6 +133,20 @@ def _report(arguments: argparse.Namespace) -> None:
             remedy="pass the directory that train.py printed in its last line, `run: <directory>`",
         )
     print(run_page(directory))
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from cpo.commands import score, settings
+
+    known = {"pairs": True, "run": True, "out": True}
+    print(score(**settings(arguments.settings, known, "cpo score pairs=FILE run=DIR out=FILE.jsonl")))
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from cpo.commands import export, settings
+
+    known = {"run": True, "out": True, "merge": False}
+    print(export(**settings(arguments.settings, known, "cpo export run=DIR out=DIR merge=true")))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -143,18 +166,30 @@ def _parser() -> argparse.ArgumentParser:
 
     data = commands.add_parser("data", help="look at what a dataset holds")
     command = data.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
-        "show", help="draw studies of a generated world on one sheet; the world is made first if need be"
+        "show", help="studies of a generated world with reports and truth; the world is made first if need be"
     )
     command.add_argument(
         "overrides", nargs="*", metavar="OVERRIDE", help="as for train.py: dataset=chest_world dataset.world.seed=1"
     )
     command.add_argument("--studies", type=int, default=12, metavar="N", help="how many (default: 12)")
     command.add_argument(
-        "--out", type=Path, default=Path("studies.png"), metavar="FILE", help="PNG to write (default: studies.png)"
+        "--out",
+        type=Path,
+        default=Path("studies.html"),
+        metavar="FILE",
+        help="a page (.html) or a contact sheet (.png) to write (default: studies.html)",
     )
     command.set_defaults(run=_show)
 
     command = commands.add_parser("report", help="write the HTML page of a run again, from its directory alone")
     command.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the directory that train.py printed")
     command.set_defaults(run=_report)
+
+    command = commands.add_parser("score", help="log-probs, rewards and margins of a pair file under a run's policy")
+    command.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="pairs=FILE run=DIR out=FILE.jsonl")
+    command.set_defaults(run=_score)
+
+    command = commands.add_parser("export", help="a run's adapter or merged model for plain transformers and peft")
+    command.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="run=DIR out=DIR [merge=true]")
+    command.set_defaults(run=_export)
     return parser

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from cpo.errors import ConfigError, CPOError
@@ -35,6 +36,7 @@ class TrainConfig:
     init: Group = MISSING
     reference: Group = MISSING
     layout: Group = MISSING
+    cache: Group = MISSING
     loss: Group = MISSING
     optim: Group = MISSING
     trainer: Group = MISSING
@@ -46,6 +48,7 @@ class TrainConfig:
     held_out: str = "test"
     control: bool = True
     privacy: str = "strict"
+    preflight: str = "report"
     run: str = ""
 
 
@@ -78,21 +81,38 @@ def build(node: DictConfig | Group, **given: Any) -> Any:
         CPOError: What the constructor itself refuses.
     """
     check_targets(node)
+    check_types(node)
     try:
-        return instantiate(node, _convert_="all", **given)
-    except InstantiationException as error:
+        # nested nodes are built by Hydra; what a config cannot hold is given to the class itself
+        make = instantiate(node, _convert_="all", _partial_=True)
+        inspect.signature(make).bind(**given)
+    except (InstantiationException, TypeError, ValueError) as error:
         cause = error.__cause__
         if isinstance(cause, CPOError):
             raise cause from None
+        if isinstance(error, CPOError):
+            raise
         raise ConfigError(
             got=str(cause or error).splitlines()[0],
             wanted=f"the knobs of {node.get('_target_')}",
             remedy="compare with its YAML under conf/, which lists every knob",
         ) from error
+    return make(**given)
 
 
 def build_all(nodes: DictConfig | Group, **given: Any) -> dict[str, Any]:
-    """The objects of a group whose leaves stack, by name."""
+    """The objects of a group whose leaves stack, by name.
+
+    Raises:
+        ConfigError: Knobs of a leaf that is not chosen.
+    """
+    for name, node in ((str(name), node) for name, node in nodes.items()):
+        if "_target_" not in node:
+            raise ConfigError(
+                got=f"knobs of {name}, which is not chosen: {', '.join(map(str, node))}",
+                wanted="knobs of chosen leaves only",
+                remedy=f"choose it as well, as in 'GROUP=[…,{name}]', or leave its knobs out",
+            )
     return {str(name): build(node, **given) for name, node in nodes.items()}
 
 
@@ -117,6 +137,34 @@ def check_targets(node: Any) -> None:
         )
     for value in content.values():
         check_targets(value)
+
+
+def check_types(node: Any) -> None:
+    """Refuses knobs of another type than their class annotates, at any depth; OmegaConf cannot know it.
+
+    Raises:
+        ConfigError: Naming the knob.
+    """
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if not isinstance(plain, dict):
+        return
+    content = {str(name): value for name, value in plain.items()}
+    for value in content.values():
+        check_types(value)
+    if "_target_" not in content:
+        return
+    hints = get_type_hints(getattr(get_class(content["_target_"]), "__init__"))  # noqa: B009
+    for name, value in content.items():
+        hint = hints.get(name)
+        if hint not in (int, float, bool, str) or value == "???":
+            continue
+        accepted = (int, float) if hint is float else hint
+        if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
+            raise ConfigError(
+                got=f"{name}={value!r} for {content['_target_'].rpartition('.')[2]}",
+                wanted=f"{name} of type {hint.__name__}",
+                remedy="see its comment in the YAML under conf/",
+            )
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

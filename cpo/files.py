@@ -15,11 +15,16 @@ from filelock import FileLock
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part of it."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader sees the old content or the new one, never a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
@@ -34,7 +39,12 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def build_directory(final: Path, build: Callable[[Path], None]) -> bool:
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, or an empty one if there is no file."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def build_directory(final: Path, build: Callable[[Path], None], *, resumable: bool = False) -> bool:
     """Makes a directory once, however many processes ask for it at the same time.
 
     `build` fills a temporary directory beside `final`, which is renamed when it is complete: a directory that exists
@@ -43,6 +53,7 @@ def build_directory(final: Path, build: Callable[[Path], None]) -> bool:
     Args:
         final: Where the directory shall stand.
         build: Called with the temporary directory, only if `final` is absent.
+        resumable: Hand `build` what a killed process left of it, which it then has to verify; else it starts empty.
 
     Returns:
         True if it was built now, False if it stood already.
@@ -54,8 +65,9 @@ def build_directory(final: Path, build: Callable[[Path], None]) -> bool:
         if final.is_dir():
             return False
         temporary = final.with_name(f".{final.name}.building")
-        shutil.rmtree(temporary, ignore_errors=True)  # what a killed process left behind
-        temporary.mkdir()
+        if not resumable:
+            shutil.rmtree(temporary, ignore_errors=True)  # what a killed process left behind
+        temporary.mkdir(exist_ok=True)
         build(temporary)
         temporary.rename(final)
     return True

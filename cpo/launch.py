@@ -1,34 +1,35 @@
-"""What `train.py` and `evaluate.py` stand on: run directories, Hydra's modes, errors without a traceback."""
+"""What `train.py` and `evaluate.py` stand on: a job in its directory, from start or continued, and judged again."""
 
 from __future__ import annotations
 
-import functools
 import json
+import shutil
+import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from cpo import config
-from cpo.app import Job, console, read_json
-from cpo.errors import ConfigError, CPOError, DataError
-from cpo.files import write_json, write_text
+from cpo.app import Job, console
+from cpo.errors import CPOError
+from cpo.files import read_json
+from cpo.records import Tracker
 from cpo.report.terminal import eval_table
+from cpo.rundir import chosen_directory, describe, finished_run
 from cpo.tracking.composite import CompositeTracker
-from cpo.tracking.environment import environment
 from cpo.tracking.local import LocalTracker
-from cpo.tracking.naming import run_name
+from cpo.training import ranks
 from cpo.training.callbacks import Interrupted
 
-CHOICES = (*(f.name for f in fields(config.TrainConfig) if f.name != "paths"), "experiment")
+CHOICES = (*(f.name for f in fields(config.TrainConfig) if f.name not in ("cache", "paths")), "experiment")
 """Groups whose choice says what a run is, in the order of the stages."""
 
 
@@ -46,91 +47,42 @@ def open_job(cfg: DictConfig) -> Iterator[Job]:
     hydra_config = HydraConfig.get()
     overrides = [o for o in hydra_config.overrides.task if not o.startswith("run=")]
     choices = {k: v for k in CHOICES if (v := hydra_config.runtime.choices.get(k)) is not None}
-    if cfg.run:
-        directory = Path(cfg.run).absolute()
-    elif hydra_config.mode == RunMode.MULTIRUN:
-        directory = Path(hydra_config.runtime.output_dir)
-    else:
-        name = run_name({k: str(v) for k, v in choices.items()}, seed=cfg.seed, overrides=overrides)
-        directory = new_directory(Path(cfg.paths.outputs).absolute() / "runs", name)
+    ranks.join(cfg.trainer.accelerator)
+    directory = Path(ranks.from_first(str(chosen_directory(cfg, choices, overrides) if ranks.rank() == 0 else "")))
+    first = ranks.rank() == 0
     for node in cfg.tracker.values():
         node.directory = str(directory)
-    cfg.run = ""  # where a run stands is not what it is
-    continued = (directory / "config.yaml").is_file()
-    if continued:
-        check_same(cfg, directory)
-    elif hydra_config.overrides.task != overrides:
-        raise ConfigError(
-            got=f"run={directory}, which holds no config.yaml",
-            wanted="the directory of a run that was interrupted",
-            remedy="leave run= out for a new run",
-        )
-    else:
-        write_text(directory / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
-        write_json(directory / "environment.json", environment(config.ROOT))
-        write_text(directory / "config.yaml", OmegaConf.to_yaml(cfg, resolve=True))
-    job = Job(cfg, directory, choices, LocalTracker(directory=directory))
+    continues, cfg.run = bool(cfg.run), ""  # where a run stands is not what it is
+    new = first and describe(cfg, directory, overrides, continues=continues)
+    ranks.wait_for_all()
+    tracker: Tracker = LocalTracker(directory=directory) if first else CompositeTracker(trackers=[])
+    before = signal.signal(signal.SIGTERM, _stop)
+    job: Job | None = None
+    refused = False
     try:
+        job = Job(cfg, directory, choices, tracker)
         yield job
-    except Interrupted as stopped:
+    except CPOError:
+        refused = True
+        raise
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        number = stopped.number if isinstance(stopped, Interrupted) else signal.SIGINT
         again = " ".join(["python train.py", *overrides, f"run={directory}"])
-        print(f"{stopped}; what was done is saved. To go on:\n  {again}", file=sys.stderr)
-        sys.exit(128 + stopped.number)
+        print(f"stopped by {signal.Signals(number).name}; what was done is kept. To go on:\n  {again}", file=sys.stderr)
+        sys.exit(128 + number)
     finally:
-        job.tracker.finish()
-    print(f"run: {directory}", flush=True)
+        signal.signal(signal.SIGTERM, before)
+        (tracker if job is None else job.tracker).finish()
+        ranks.leave()
+        # what is refused before anything was spent leaves nothing behind
+        if refused and new and not read_json(directory / "summary.json"):
+            shutil.rmtree(directory)
+    if first:
+        print(f"run: {directory}", flush=True)
 
 
-FREE = ("trainer", "tracker", "paths")
-"""Groups that may differ when a run is continued: where it runs and how it is shown, not what it computes."""
-
-
-def check_same(cfg: DictConfig, directory: Path) -> None:
-    """Refuses to continue a run with another config.
-
-    Raises:
-        ConfigError: Naming the knobs that differ.
-    """
-    kept, now = OmegaConf.load(directory / "config.yaml"), OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
-    theirs, ours = (dict(leaves(OmegaConf.to_container(c), "")) for c in (kept, now))
-    differing = sorted(
-        key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key) and key.split(".")[0] not in FREE
-    )
-    if differing:
-        key = differing[0]
-        raise ConfigError(
-            got=f"run={directory} of another config: {key}={ours.get(key)}"
-            + (f", and {len(differing) - 1} more" if differing[1:] else ""),
-            wanted=f"the run's own: {key}={theirs.get(key)}",
-            remedy="give the overrides of its overrides.yaml, or leave run= out for a new run",
-        )
-
-
-def leaves(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    """The scalar (and list) values of nested mappings, by dotted path.
-
-    Example:
-        >>> dict(leaves({"a": {"b": 1}, "c": [2]}, ""))
-        {'a.b': 1, 'c': [2]}
-    """
-    if not isinstance(node, dict):
-        yield prefix.rstrip("."), node
-        return
-    for key, value in node.items():
-        yield from leaves(value, f"{prefix}{key}.")
-
-
-def new_directory(parent: Path, name: str) -> Path:
-    """A directory that did not exist: the time in front, and a number behind if two jobs start in the same second."""
-    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
-    for attempt in range(1000):
-        directory = parent / (f"{stamp}-{name}" + (f"-{attempt}" if attempt else ""))
-        try:
-            directory.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return directory
-    raise AssertionError("a thousand jobs in one second")
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)
 
 
 def evaluate_again(cfg: DictConfig) -> None:
@@ -151,6 +103,7 @@ def evaluate_again(cfg: DictConfig) -> None:
     job = Job(run_cfg, directory, summary["choices"], CompositeTracker(trackers=[]))
     data = job.data()
     policy = job.load(Path(job.backbone.adapter_base(directory / "adapter")))
+    job.check_base(policy)
     policy.model = job.backbone.load_adapter(policy.model, directory / "adapter")
     job.summary["eval"] = {}
     job.judge("after", policy, data)
@@ -161,38 +114,6 @@ def evaluate_again(cfg: DictConfig) -> None:
     same = json.loads(json.dumps(again)) == kept
     console.print("[bold]same[/] numbers as the run's own" if same else "numbers [bold]differ[/] from the run's own")
     print(f"run: {directory}", flush=True)
-
-
-def finished_run(directory: Path) -> tuple[dict[str, Any], DictConfig]:
-    """Summary and config of a run directory.
-
-    Raises:
-        DataError: It is not one, or the run has not finished.
-    """
-    for needed in ("config.yaml", "summary.json", "adapter/adapter_config.json"):
-        if not (directory / needed).is_file() or not read_json(directory / "summary.json").get("finished", False):
-            raise DataError(
-                got=f"{directory} without {needed}",
-                wanted="the directory of a finished run",
-                remedy="pass run=DIR as train.py printed it in its last line",
-            )
-    run_cfg = OmegaConf.load(directory / "config.yaml")
-    assert isinstance(run_cfg, DictConfig)
-    return json.loads((directory / "summary.json").read_text()), run_cfg
-
-
-def speaks_plainly(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
-    """Prints a user's mistake as got / wanted / remedy and exits with 2, where Hydra would print a traceback."""
-
-    @functools.wraps(task)
-    def wrapped(cfg: DictConfig) -> None:
-        try:
-            task(cfg)
-        except CPOError as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
-
-    return wrapped
 
 
 class AnnounceSweep(Callback):

@@ -104,6 +104,32 @@ PANELS: tuple[Panel, ...] = (
         group="Margins and rewards",
     ),
     Panel(
+        title="Drift of both log-probabilities from the reference",
+        kind=PanelKind.LINE,
+        keys=("train/logratios/chosen", "train/logratios/rejected"),
+        y="log-ratio policy to reference, nats per completion",
+        note="Both start at 0. The chosen one should not fall with the rejected one.",
+        group="Margins and rewards",
+    ),
+    Panel(
+        title="Spread of the margins",
+        kind=PanelKind.LINE,
+        keys=("train/margins/q10", "train/margins/q50", "train/margins/q90"),
+        y="margin, nats",
+        note="Quantiles of each batch, 10 %, 50 % and 90 %. A lower one that stays at 0 or below is of pairs that the "
+        "mean hides.",
+        group="Margins and rewards",
+    ),
+    Panel(
+        title="Divergence from the reference",
+        kind=PanelKind.LINE,
+        keys=("train/kl/chosen",),
+        y="KL estimate, nats per token",
+        note="Mean of eᵈ − 1 − d over the tokens of the chosen trajectories, d the log-ratio of a token: an estimate "
+        "of KL(reference ‖ policy) on the data, not on samples of either.",
+        group="Margins and rewards",
+    ),
+    Panel(
         title="Pair accuracy, tested before trained",
         kind=PanelKind.BAND,
         keys=("train/prequential/accuracy",),

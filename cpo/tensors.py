@@ -2,7 +2,8 @@
 
 Shape letters: `B` pairs, `K` rejected trajectories per pair, `R = B(1+K)` branches (branch `b(1+K)` is pair b's chosen
 one, the K after it its rejected ones), `N` rows of the forward pass, `L` tokens of a row, `S` scored tokens, `T`
-tokens of the longest completion, `I` distinct images, `P` patches of all images, `V` vocabulary.
+tokens of the longest completion, `G` distinct prompts, `A` tokens of the longest prompt, `M` of the longest set of
+completions behind one prompt, `I` distinct images, `P` patches of all images, `V` vocabulary.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class PairBatch(_Movable):
 
     Args:
         input_ids: int64 [N, L].
-        attention_mask: int64 [N, L] (1 = token), or bool [N, 1, L, L] (True = may attend).
+        attention_mask: int64 [N, L], 1 = token, 0 = padding behind a row's last token.
         position_ids: int64 [3, N, L], multimodal rotary positions (temporal, height, width).
         pixel_values: float32 [P, C], patches of the distinct images, one image after another; empty without images.
         image_grid_thw: int64 [I, 3], patches of each distinct image in time, height, width.
@@ -47,8 +48,15 @@ class PairBatch(_Movable):
         lengths: int64 [R], tokens of each completion, end token included.
         weight: float32 [B], weight of each pair in the loss.
         time: int64 [B], position of each pair in the stream.
+        source: int64 [B], 0 where the rejected side differs in text (thinking), 1 where in image (perception).
         negatives: K.
-        ids: id of each pair's sample, for messages on this machine only.
+        ids: where each pair's record stands (`file:row`), for messages.
+        prompt_index: int64 [G, A], where each token of each prompt stands, as row · L + position; −1 behind its end.
+            [0, 0] for plain rows, which need no more than causal attention.
+        branch_index: int64 [G, M], where the completions behind each prompt stand, in a row; −1 behind the last.
+        branch_number: int64 [G, M], which of its prompt's completions a token belongs to, from 0; −1 behind the last.
+        keys: For each branch a fingerprint of what is scored: pixels, prompt and completion as the policy gets them.
+        image_keys: For each distinct image a fingerprint of its pixels as the vision tower gets them.
     """
 
     input_ids: Tensor
@@ -65,13 +73,23 @@ class PairBatch(_Movable):
     lengths: Tensor
     weight: Tensor
     time: Tensor
+    source: Tensor
     negatives: int
     ids: tuple[str, ...] = ()
+    prompt_index: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
+    branch_index: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
+    branch_number: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
+    keys: tuple[str, ...] = ()
+    image_keys: tuple[str, ...] = ()
 
     @property
     def pairs(self) -> int:
         """B."""
         return len(self.weight)
+
+    def info(self, stream: StreamInfo) -> PairInfo:
+        """What a loss may know of these pairs and of the stream they come from."""
+        return PairInfo(self.weight, self.time, self.source, stream.length, stream.perception_share)
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,7 @@ class Logps(_Movable):
         rejected_length: int64 [B, K].
         token_logps: [R, T], 0 beyond a completion's end.
         completion_mask: bool [R, T], True where a token is scored.
+        image_rejected: float32 [B], the chosen completion under the pair's rejected image; None for pairs without one.
     """
 
     chosen: Tensor
@@ -93,6 +112,7 @@ class Logps(_Movable):
     rejected_length: Tensor
     token_logps: Tensor | None = None
     completion_mask: Tensor | None = None
+    image_rejected: Tensor | None = None
 
     def detach(self) -> Logps:
         """The same numbers without gradients, as rewards and references want them."""
@@ -101,7 +121,21 @@ class Logps(_Movable):
             chosen=self.chosen.detach(),
             rejected=self.rejected.detach(),
             token_logps=None if self.token_logps is None else self.token_logps.detach(),
+            image_rejected=None if self.image_rejected is None else self.image_rejected.detach(),
         )
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What a loss may know of the whole stream of pairs.
+
+    Args:
+        length: Samples in the stream, up to the last one that is in a pair; 0 where it is not known.
+        perception_share: Share of pairs whose rejected side is another image, in [0, 1].
+    """
+
+    length: int = 0
+    perception_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,11 +144,17 @@ class PairInfo:
 
     Args:
         weight: float32 [B].
-        time: int64 [B], position in the stream.
+        time: int64 [B], position in the stream, in [0, length).
+        source: int64 [B], 0 thinking, 1 perception; None where all are thinking.
+        length: See `StreamInfo`.
+        perception_share: See `StreamInfo`.
     """
 
     weight: Tensor
     time: Tensor
+    source: Tensor | None = None
+    length: int = 0
+    perception_share: float = 0.0
 
 
 @dataclass(frozen=True)

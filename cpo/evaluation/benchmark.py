@@ -60,3 +60,13 @@ class Benchmark(ABC):
 def in_batches(batches: Iterator[T], *, total: int, what: str, progress: bool) -> Iterable[T]:
     """The batches, under a progress bar if wanted and if there is a terminal to draw it in."""
     return track(batches, description=what, total=total, transient=True, disable=not (progress and CONSOLE.is_terminal))
+
+
+def flat_values(scores: Scores, prefix: str) -> dict[str, float]:
+    """The values of scores as metrics `prefix/<concept>/<metric>`."""
+    return {
+        f"{prefix}/{concept}/{name}": value["value"]
+        for concept, metrics in scores.items()
+        for name, value in metrics.items()
+        if value.get("value") is not None
+    }

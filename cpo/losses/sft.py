@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cpo.losses.base import Loss, weighted_mean
+from cpo.losses.base import Loss, nll, weighted_mean
 from cpo.tensors import Logps, LossOutput, PairInfo
 
 
@@ -24,9 +24,5 @@ class SFT(Loss):
 
     def __call__(self, policy: Logps, reference: Logps | None, info: PairInfo) -> LossOutput:
         """See `Loss.__call__`."""
-        nll = -policy.chosen / policy.chosen_length
-        return LossOutput(loss=weighted_mean(nll, info.weight), per_pair=nll.detach())
-
-    def initial_value(self, policy: Logps) -> float:
-        """The NLL itself."""
-        return (-policy.chosen / policy.chosen_length).mean().item()
+        per_pair = nll(policy)
+        return LossOutput(loss=weighted_mean(per_pair, info.weight), per_pair=per_pair.detach())

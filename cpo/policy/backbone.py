@@ -25,7 +25,8 @@ class Backbone(ABC):
         dtype: Of the weights, as torch names it.
         image_size: Every image is brought to about this many pixels squared, its aspect kept.
         max_length: Longest prompt + completion, in tokens.
-        lora: Adapter of the preference stage (and of SFT unless `train_all_in_sft`).
+        lora: Adapter of the preference stage.
+        sft_lora: Adapter of SFT, merged afterwards; unused with `train_all_in_sft`.
         train_all_in_sft: SFT trains all weights instead of an adapter that is merged afterwards.
     """
 
@@ -33,6 +34,7 @@ class Backbone(ABC):
     image_size: int
     max_length: int
     lora: LoRA
+    sft_lora: LoRA
     train_all_in_sft: bool
 
     @abstractmethod

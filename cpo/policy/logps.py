@@ -10,6 +10,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
 from cpo.errors import ShapeError
+from cpo.policy.attention import SharedPrefix, use_shared_prefix
+from cpo.policy.vision_cache import image_features
 from cpo.tensors import Logps, PairBatch
 
 HEAD_CHUNK = 4096
@@ -33,9 +35,7 @@ def hidden_states(model: Any, batch: PairBatch) -> Tensor:
     base = unwrap(model).model
     embeddings = base.get_input_embeddings()(batch.input_ids)
     if len(batch.image_index):
-        trains_vision = any(p.requires_grad for p in base.visual.parameters())
-        with torch.set_grad_enabled(torch.is_grad_enabled() and trains_vision):
-            features = base.get_image_features(batch.pixel_values, batch.image_grid_thw, return_dict=True).pooler_output
+        features = image_features(base, batch)
         placed = torch.cat([features[n] for n in batch.image_index.tolist()]).to(embeddings.dtype)
         where = batch.input_ids == base.config.image_token_id
         if int(where.sum()) != len(placed):
@@ -45,9 +45,13 @@ def hidden_states(model: Any, batch: PairBatch) -> Tensor:
                 remedy="use the tokenizer and image processor of the same model directory",
             )
         embeddings = embeddings.masked_scatter(where[..., None], placed)
+    attention: Any = batch.attention_mask
+    if batch.prompt_index.numel():
+        use_shared_prefix(base.language_model)
+        attention = {"full_attention": SharedPrefix.of(batch)}
     return base.language_model(
         inputs_embeds=embeddings,
-        attention_mask=batch.attention_mask,
+        attention_mask=attention,
         position_ids=batch.position_ids,
         use_cache=False,
     ).last_hidden_state
@@ -64,9 +68,18 @@ def compute_logps(model: Any, batch: PairBatch) -> Logps:
     """
     hidden = hidden_states(model, batch)[batch.score_row, batch.score_position]
     per_token = token_logps(unwrap(model).lm_head, hidden, batch.score_target)
-    branches, longest = len(batch.lengths), int(batch.lengths.max())
-    table = per_token.new_zeros(branches, longest).index_put((batch.score_branch, batch.score_slot), per_token)
-    mask = torch.arange(longest, device=table.device) < batch.lengths[:, None]
+    shape = len(batch.lengths), int(batch.lengths.max())
+    return as_logps(per_token.new_zeros(shape).index_put((batch.score_branch, batch.score_slot), per_token), batch)
+
+
+def as_logps(table: Tensor, batch: PairBatch) -> Logps:
+    """Token log-probs of a batch, summed per completion and told apart as chosen and rejected.
+
+    Args:
+        table: [R, T], 0 beyond a completion's end.
+        batch: The batch they are of.
+    """
+    mask = torch.arange(table.shape[1], device=table.device) < batch.lengths[:, None]
     sums = table.sum(dim=1).view(-1, 1 + batch.negatives)
     lengths = batch.lengths.view(-1, 1 + batch.negatives)
     return Logps(sums[:, 0], sums[:, 1:], lengths[:, 0], lengths[:, 1:], table, mask)

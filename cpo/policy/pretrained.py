@@ -19,13 +19,14 @@ class PretrainedQwenVL(Backbone):
         dtype: `bfloat16` or `float32`; float16 overflows in preference losses.
         image_size: Pixels per side of the image budget; the papers use 512.
         max_length: Longest prompt + completion, in tokens.
-        lora: Adapter of both stages; SFT's is merged before the preference stage.
+        lora: Adapter of the preference stage.
+        sft_lora: Adapter of SFT, merged before the preference stage; in the papers it reaches the vision tower too.
 
     Raises:
         ConfigError: A dtype that is not offered.
     """
 
-    def __init__(self, *, path: str, dtype: str, image_size: int, max_length: int, lora: LoRA) -> None:
+    def __init__(self, *, path: str, dtype: str, image_size: int, max_length: int, lora: LoRA, sft_lora: LoRA) -> None:
         if dtype not in ("bfloat16", "float32"):
             raise ConfigError(
                 got=f"policy.dtype={dtype}",
@@ -34,6 +35,7 @@ class PretrainedQwenVL(Backbone):
             )
         self.path, self.dtype = path, dtype
         self.image_size, self.max_length, self.lora = image_size, max_length, lora
+        self.sft_lora = sft_lora
         self.train_all_in_sft = False
 
     def directory(self, cache: Path, *, samples: Sequence[Sample], results: Sequence[str], seed: int) -> Path:

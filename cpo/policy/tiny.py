@@ -15,8 +15,8 @@ from cpo.errors import ConfigError
 from cpo.files import build_directory
 from cpo.policy.backbone import Backbone
 from cpo.policy.lora import LoRA
+from cpo.policy.pretraining import pretrain_alignment, pretrain_vision
 from cpo.policy.tokenizer import train_tokenizer
-from cpo.policy.vision_pretraining import pretrain_vision
 from cpo.records import Sample, fingerprint
 from cpo.sequence.encode import Encoder
 from cpo.sequence.template import completion_text
@@ -24,12 +24,12 @@ from cpo.sequence.template import completion_text
 PATCH, MERGE = 14, 2
 """Pixels per patch side and patches per merged side: those of the large models."""
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same knobs and samples would give other weights."""
 
 
 class TinyQwen25VL(Backbone):
-    """Qwen2.5-VL's own classes at a small size, tokenizer and vision tower learnt from the training samples.
+    """Qwen2.5-VL's own classes at a small size, tokenizer and first sight learnt from the training samples.
 
     Everything else is as for the large models: an ordinary model directory that `transformers` loads.
 
@@ -41,7 +41,8 @@ class TinyQwen25VL(Backbone):
         vision_layers: Its depth; the last block attends globally, the others in windows.
         image_size: Side to which every image is resized, in pixels; a multiple of 28.
         vocab_size: Learnt tokens, at most.
-        vision_steps: Steps in which the vision tower is pretrained on the training pictures, ≥ 0; 0 for none.
+        vision_steps: Steps that pretrain the vision tower on the training pictures, ≥ 0; 0 for none.
+        alignment_steps: Steps that then teach the whole to name results, ≥ 0; 0 for none.
         max_length: Longest prompt + completion, in tokens.
         lora: Adapter of the preference stage.
 
@@ -62,6 +63,7 @@ class TinyQwen25VL(Backbone):
         image_size: int,
         vocab_size: int,
         vision_steps: int,
+        alignment_steps: int,
         max_length: int,
         lora: LoRA,
     ) -> None:
@@ -79,17 +81,20 @@ class TinyQwen25VL(Backbone):
             )
         self.hidden, self.layers, self.heads = hidden, layers, heads
         self.vision_hidden, self.vision_layers = vision_hidden, vision_layers
-        if vision_steps < 0:
+        if vision_steps < 0 or alignment_steps < 0:
             raise ConfigError(
-                got=f"policy.vision_steps={vision_steps}", wanted="at least 0", remedy="pass policy.vision_steps=600"
+                got=f"policy.vision_steps={vision_steps}, policy.alignment_steps={alignment_steps}",
+                wanted="both at least 0",
+                remedy="pass policy.vision_steps=600 policy.alignment_steps=300",
             )
-        self.image_size, self.vocab_size, self.vision_steps = image_size, vocab_size, vision_steps
+        self.image_size, self.vocab_size = image_size, vocab_size
+        self.vision_steps, self.alignment_steps = vision_steps, alignment_steps
         self.max_length, self.lora = max_length, lora
         self.train_all_in_sft = True
         disable_progress_bar()  # transformers' bars on one shard that loads in a millisecond
 
     def directory(self, cache: Path, *, samples: Sequence[Sample], results: Sequence[str], seed: int) -> Path:
-        """See `Backbone.directory`; learns tokenizer and vision tower from `samples`, draws the weights from `seed`."""
+        """See `Backbone.directory`; learns tokenizer and sight from `samples`, draws the weights from `seed`."""
         knobs = {k: v for k, v in vars(self).items() if k not in ("lora", "max_length", "train_all_in_sft")}
         key = fingerprint([knobs, [sample.content for sample in samples], list(results), seed, VERSION])
         final = cache / "policies" / f"tiny-{key}"
@@ -105,10 +110,12 @@ class TinyQwen25VL(Backbone):
         pixels = self.image_size**2
         size = {"shortest_edge": pixels, "longest_edge": pixels}
         processor = Qwen2VLImageProcessorPil(size=size, patch_size=PATCH, merge_size=MERGE)
-        if self.vision_steps:
-            with torch.random.fork_rng(devices=[]):
-                encoder = Encoder(tokenizer, processor)
-                pretrain_vision(model, encoder, samples, results, steps=self.vision_steps, seed=seed)
+        encoder, seen = Encoder(tokenizer, processor), [sample for sample in samples if sample.images]
+        with torch.random.fork_rng(devices=[]):
+            if self.vision_steps:
+                pretrain_vision(model, encoder, seen, results, steps=self.vision_steps, seed=seed)
+            if self.alignment_steps:
+                pretrain_alignment(model, encoder, seen, steps=self.alignment_steps, seed=seed)
         model.save_pretrained(directory)
         tokenizer.save_pretrained(directory)
         processor.save_pretrained(directory)

@@ -56,6 +56,8 @@ def arms(choices: Mapping[str, str]) -> dict[str, str]:
     """
     plain = choices.get("counterfactual") == "random"
     preference = "Preference optimization, random negatives" if plain else "Counterfactual preference optimization"
+    if choices.get("loss") == "sft":
+        preference = "SFT on the stream"
     return {"before": "SFT", "control": "SFT continued (control)", "after": preference}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,12 +12,18 @@ from cpo.errors import DataError, ShapeError
 from cpo.records import PreferencePair, Sample
 from cpo.sequence.encode import EncodedImage, Encoder
 from cpo.sequence.layouts import Branch, Layout
-from cpo.tensors import PairBatch
+from cpo.tensors import PairBatch, StreamInfo
 
 
 def as_pairs(samples: Iterable[Sample]) -> list[PreferencePair]:
     """Samples as pairs without a rejected trajectory (K = 0): what supervised fine-tuning reads."""
     return [PreferencePair(sample, sample.factual, (), time) for time, sample in enumerate(samples)]
+
+
+def stream_info(pairs: Sequence[PreferencePair]) -> StreamInfo:
+    """What losses may know of a stream of pairs as a whole."""
+    perception = sum(pair.source == "perception" for pair in pairs)
+    return StreamInfo(1 + max((pair.time for pair in pairs), default=-1), perception / max(len(pairs), 1))
 
 
 class Collator:
@@ -40,7 +47,24 @@ class Collator:
             ShapeError: The pairs differ in K.
             DataError: A pair is too long, or one of its images or texts cannot be encoded.
         """
-        per_pair = [self.branches(pair) for pair in pairs]
+        batch = self.assemble([self.branches(pair) for pair in pairs], [place_of(pair) for pair in pairs])
+        return replace(
+            batch,
+            weight=torch.tensor([pair.weight for pair in pairs], dtype=torch.float32),
+            time=torch.tensor([pair.time for pair in pairs]),
+            source=torch.tensor([int(pair.source == "perception") for pair in pairs]),
+        )
+
+    def assemble(self, per_pair: Sequence[Sequence[Branch]], ids: Sequence[str]) -> PairBatch:
+        """The batch of branches that stand for pairs, of weight 1 and time 0.
+
+        Args:
+            per_pair: For each pair its chosen branch, then its K rejected ones.
+            ids: Name of each pair, for messages.
+
+        Raises:
+            ShapeError: The pairs differ in K.
+        """
         if len({len(branches) for branches in per_pair}) != 1:
             raise ShapeError(
                 got=f"pairs with {sorted({len(b) - 1 for b in per_pair})} rejected trajectories in one batch",
@@ -65,10 +89,16 @@ class Collator:
             score_branch=torch.arange(len(branches)).repeat_interleave(torch.tensor(lengths)),
             score_slot=torch.cat([torch.arange(n) for n in lengths]),
             lengths=torch.tensor(lengths),
-            weight=torch.tensor([pair.weight for pair in pairs], dtype=torch.float32),
-            time=torch.tensor([pair.time for pair in pairs]),
+            weight=torch.ones(len(per_pair)),
+            time=torch.zeros(len(per_pair), dtype=torch.long),
+            source=torch.zeros(len(per_pair), dtype=torch.long),
             negatives=len(per_pair[0]) - 1,
-            ids=tuple(pair.sample.id for pair in pairs),
+            ids=tuple(ids),
+            prompt_index=laid_out.prompt_index,
+            branch_index=laid_out.branch_index,
+            branch_number=laid_out.branch_number,
+            keys=tuple(branch.prompt.key(branch.completion) for branch in branches),
+            image_keys=tuple(image.content for image in images.values()),
         )
 
     def branches(self, pair: PreferencePair) -> list[Branch]:
@@ -81,11 +111,16 @@ class Collator:
         longest = max(len(branch.prompt.ids) + len(branch.completion) for branch in branches)
         if longest > self.max_length:
             raise DataError(
-                got=f"{longest} tokens of prompt and completion in sample {pair.sample.id}",
+                got=f"{longest} tokens of prompt and completion in {place_of(pair)}",
                 wanted=f"at most policy.max_length={self.max_length}",
                 remedy="raise policy.max_length, or lower the image budget; nothing is truncated",
             )
         return branches
+
+
+def place_of(pair: PreferencePair) -> str:
+    """Where the pair's record stands, for messages: never an id, which may be a patient's."""
+    return f"{pair.sample.provenance.file}:{pair.sample.provenance.row}"
 
 
 def _patches(images: Sequence[EncodedImage]) -> torch.Tensor:

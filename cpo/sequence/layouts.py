@@ -1,7 +1,8 @@
 """How the branches of a batch are laid out for the forward pass. All layouts give the same log-probs.
 
 `Padded` is the plain way and the oracle: one row per branch, the prompt repeated. `PrefixShared` has one row per
-prompt: the prompt once, then its branches side by side, each seeing the prompt and itself.
+prompt: the prompt once, then its branches side by side, each seeing the prompt and itself. `Packed` puts several such
+prompts with their branches into one row, so that rows differ less in length and little is padded.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cpo.errors import ConfigError
 from cpo.sequence.encode import EncodedPrompt
+
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Branch:
-    """One completion behind one prompt; branches of a pair usually share the prompt object."""
+    """One completion behind one prompt; branches with equal prompts may share it."""
 
     prompt: EncodedPrompt
     completion: tuple[int, ...]
@@ -35,22 +39,33 @@ class LaidOut:
     score_row: torch.Tensor
     score_position: torch.Tensor
     image_keys: list[str]
+    prompt_index: torch.Tensor
+    branch_index: torch.Tensor
+    branch_number: torch.Tensor
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A prompt and the indices of the branches that follow it."""
+class Group:
+    """A prompt and the completions that follow it, each with the indices of the branches it stands for."""
 
     prompt: EncodedPrompt
-    members: list[int]
+    completions: dict[tuple[int, ...], list[int]]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the prompt and of its completions."""
+        return len(self.prompt.ids) + sum(map(len, self.completions))
 
 
 class Layout(ABC):
-    """Lays out branches as rows. Subclasses decide which branches share a row."""
+    """Lays out branches as rows. Subclasses decide which branches share a prompt, and which prompts a row."""
+
+    shared = True
+    """Whether a row may hold more than one branch, which then must not see one another."""
 
     @abstractmethod
-    def rows(self, branches: Sequence[Branch]) -> list[_Row]:
-        """Groups branch indices into rows."""
+    def rows(self, branches: Sequence[Branch]) -> list[list[Group]]:
+        """The prompts of each row, each with its completions."""
 
     def __call__(self, branches: Sequence[Branch], *, pad_token_id: int) -> LaidOut:
         """Builds the tensors of one forward pass; scored tokens come in branch order.
@@ -60,59 +75,119 @@ class Layout(ABC):
             pad_token_id: Fills rows behind their last token.
         """
         rows = self.rows(branches)
-        length = max(len(r.prompt.ids) + sum(len(branches[m].completion) for m in r.members) for r in rows)
+        length = max(sum(group.tokens for group in row) for row in rows)
         ids = np.full((len(rows), length), pad_token_id, dtype=np.int64)
-        segment = np.full((len(rows), length), -1, dtype=np.int64)  # -1 padding, 0 prompt, 1… branches
+        mask = np.zeros((len(rows), length), dtype=np.int64)
         positions = np.zeros((3, len(rows), length), dtype=np.int64)
-        score: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = [(np.empty(0, np.int64),) * 2] * len(branches)
+        score: list[tuple[Ints, Ints]] = [(np.empty(0, np.int64),) * 2] * len(branches)
+        places: list[tuple[Ints, Ints, Ints]] = []
         for n, row in enumerate(rows):
-            at = len(row.prompt.ids)
-            ids[n, :at], segment[n, :at], positions[:, n, :at] = row.prompt.ids, 0, row.prompt.positions
-            for number, member in enumerate(row.members, start=1):
-                completion = branches[member].completion
-                end = at + len(completion)
-                ids[n, at:end], segment[n, at:end] = completion, number
-                positions[:, n, at:end] = row.prompt.next_position + np.arange(end - at)
-                # the last prompt token predicts the first token of every branch
-                predictors = np.concatenate([[len(row.prompt.ids) - 1], np.arange(at, end - 1)])
-                score[member] = (np.full(end - at, n), predictors)
-                at = end
+            at = 0
+            for group in row:
+                start, at = at, at + len(group.prompt.ids)
+                behind = at
+                ids[n, start:at], positions[:, n, start:at] = group.prompt.ids, group.prompt.positions
+                for completion, members in group.completions.items():
+                    end = at + len(completion)
+                    ids[n, at:end] = completion
+                    positions[:, n, at:end] = group.prompt.next_position + np.arange(end - at)
+                    # the last prompt token predicts the first token of every branch
+                    predictors = np.concatenate([[behind - 1], np.arange(at, end - 1)])
+                    for member in members:
+                        score[member] = (np.full(end - at, n), predictors)
+                    at = end
+                numbers = np.arange(len(group.completions)).repeat([len(c) for c in group.completions])
+                places.append((n * length + np.arange(start, behind), n * length + np.arange(behind, at), numbers))
+            mask[n, :at] = 1
+        prompt_index, branch_index, branch_number = (
+            _table([place[i] for place in places] if self.shared else []) for i in range(3)
+        )
         return LaidOut(
             input_ids=torch.from_numpy(ids),
-            attention_mask=_attention_mask(segment, single=all(len(r.members) == 1 for r in rows)),
+            attention_mask=torch.from_numpy(mask),
             position_ids=torch.from_numpy(positions),
             score_row=torch.from_numpy(np.concatenate([s[0] for s in score])),
             score_position=torch.from_numpy(np.concatenate([s[1] for s in score])),
-            image_keys=[image.key for row in rows for image in row.prompt.images],
+            image_keys=[image.key for row in rows for group in row for image in group.prompt.images],
+            prompt_index=prompt_index,
+            branch_index=branch_index,
+            branch_number=branch_number,
         )
 
 
-def _attention_mask(segment: NDArray[np.int64], *, single: bool) -> torch.Tensor:
-    """2-D where each row holds one branch (any attention kernel takes it), else the block mask [N, 1, L, L]."""
-    token = torch.from_numpy(segment)
-    if single:
-        return (token >= 0).long()
-    query, key = token[:, :, None], token[:, None, :]
-    causal = torch.ones(token.shape[1], token.shape[1], dtype=torch.bool).tril()
-    mask = causal & ((key == 0) | (key == query)) & (key >= 0)
-    # padding attends to itself: a row of the mask without any True would give NaN
-    return (mask | torch.eye(token.shape[1], dtype=torch.bool))[:, None]
+def _table(rows: Sequence[Ints]) -> torch.Tensor:
+    """Rows of unequal length as one table, filled up with −1."""
+    table = np.full((len(rows), max(map(len, rows), default=0)), -1, dtype=np.int64)
+    for n, row in enumerate(rows):
+        table[n, : len(row)] = row
+    return torch.from_numpy(table)
+
+
+def by_prompt(branches: Sequence[Branch]) -> list[Group]:
+    """Branches grouped by their prompt, in order of first appearance; another image makes another prompt.
+
+    Equal branches, such as the chosen ones of two pairs of one sample, are laid out once.
+    """
+    grouped: dict[tuple[tuple[int, ...], tuple[str, ...]], Group] = {}
+    for index, branch in enumerate(branches):
+        key = (branch.prompt.ids, tuple(image.key for image in branch.prompt.images))
+        group = grouped.setdefault(key, Group(branch.prompt, {}))
+        group.completions.setdefault(branch.completion, []).append(index)
+    return list(grouped.values())
 
 
 class Padded(Layout):
     """One row per branch: prompt and completion, padded on the right. The oracle of the other layouts."""
 
-    def rows(self, branches: Sequence[Branch]) -> list[_Row]:
+    shared = False
+
+    def rows(self, branches: Sequence[Branch]) -> list[list[Group]]:
         """Every branch alone."""
-        return [_Row(branch.prompt, [index]) for index, branch in enumerate(branches)]
+        return [[Group(branch.prompt, {branch.completion: [index]})] for index, branch in enumerate(branches)]
 
 
 class PrefixShared(Layout):
     """One row per prompt: the prompt once, then all its branches, each blind to the others."""
 
-    def rows(self, branches: Sequence[Branch]) -> list[_Row]:
-        """Branches grouped by their prompt; one with another image has another prompt and so its own row."""
-        grouped: dict[int, _Row] = {}
-        for index, branch in enumerate(branches):
-            grouped.setdefault(id(branch.prompt), _Row(branch.prompt, [])).members.append(index)
-        return list(grouped.values())
+    def rows(self, branches: Sequence[Branch]) -> list[list[Group]]:
+        """One prompt a row."""
+        return [[group] for group in by_prompt(branches)]
+
+
+class Packed(Layout):
+    """Rows of several prompts, each with its branches, filled up to a budget of tokens.
+
+    Prompts are put into rows by best fit, the longest first; those of other rows and other prompts of the same row are
+    invisible. One prompt whose branches alone exceed the budget has a row to itself: the budget decides how rows are
+    filled, `policy.max_length` what is too long.
+
+    Args:
+        max_tokens: Budget of a row, in tokens, ≥ 1.
+
+    Raises:
+        ConfigError: `max_tokens` below 1.
+    """
+
+    def __init__(self, *, max_tokens: int) -> None:
+        if max_tokens < 1:
+            raise ConfigError(
+                got=f"layout.max_tokens={max_tokens}",
+                wanted="at least 1 token per row",
+                remedy="pass layout.max_tokens=16384",
+            )
+        self.max_tokens = max_tokens
+
+    def rows(self, branches: Sequence[Branch]) -> list[list[Group]]:
+        """Prompts packed into as few rows as best fit finds."""
+        packed: list[list[Group]] = []
+        left: list[int] = []
+        for group in sorted(by_prompt(branches), key=lambda g: -g.tokens):
+            fitting = [row for row, room in enumerate(left) if group.tokens <= room]
+            if fitting:
+                row = min(fitting, key=lambda r: left[r])
+                packed[row].append(group)
+                left[row] -= group.tokens
+            else:
+                packed.append([group])
+                left.append(self.max_tokens - group.tokens)
+        return packed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,9 +13,12 @@ from cpo.records import PreferencePair
 from cpo.sequence.collator import Collator
 from cpo.tensors import PairBatch
 
+Item = tuple[int, float]
+"""Index of a pair, and what its weight is multiplied by."""
+
 
 class PairDataset(Dataset[PreferencePair]):
-    """Pairs by index; encoding waits for the collator."""
+    """Pairs by index and factor; encoding waits for the collator."""
 
     def __init__(self, pairs: Sequence[PreferencePair]) -> None:
         self.pairs = pairs
@@ -22,11 +26,13 @@ class PairDataset(Dataset[PreferencePair]):
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> PreferencePair:
-        return self.pairs[index]
+    def __getitem__(self, item: Item) -> PreferencePair:
+        index, factor = item
+        pair = self.pairs[index]
+        return pair if factor == 1 else replace(pair, weight=pair.weight * factor)
 
 
-class BatchPlan(Sampler[list[int]]):
+class BatchPlan(Sampler[list[Item]]):
     """The batches of a whole training, known in advance: batch i is the same whether or not training was interrupted.
 
     Passes over the data follow one another without a seam, so every batch is full except, in a single ordered pass,
@@ -34,26 +40,51 @@ class BatchPlan(Sampler[list[int]]):
 
     Args:
         n: Items.
-        batch_size: Items per batch.
+        batch_size: Items per batch, of all processes together.
         batches: Batches in all.
         shuffle: A new order each pass, drawn from (seed, pass); else the given order, as a stream wants it.
         seed: Of the orders.
         start: First batch to yield, after a resume.
+        rank: This process among those that share each batch.
+        ranks: Their number.
     """
 
-    def __init__(self, n: int, *, batch_size: int, batches: int, shuffle: bool, seed: int, start: int = 0) -> None:
+    def __init__(
+        self,
+        n: int,
+        *,
+        batch_size: int,
+        batches: int,
+        shuffle: bool,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
         self.n, self.batch_size, self.batches = n, batch_size, batches
         self.shuffle, self.seed, self.start = shuffle, seed, start
+        self.rank, self.ranks = rank, ranks
 
     def __len__(self) -> int:
         return self.batches
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Item]]:
         for number in range(self.start, self.batches):
-            yield self.batch(number)
+            yield self.share(number)
+
+    def share(self, number: int) -> list[Item]:
+        """This process's part of a batch: every `ranks`-th item, the same number in every process.
+
+        Where a last batch does not divide, parts are filled up with items of factor 0 and the others weigh a little
+        more, so that the mean over processes of the mean over their items is the mean over the batch.
+        """
+        batch = self.batch(number)
+        mine, each = batch[self.rank :: self.ranks], -(-len(batch) // self.ranks)
+        factor = each * self.ranks / len(batch)
+        return [(index, factor) for index in mine] + [(batch[0], 0.0)] * (each - len(mine))
 
     def batch(self, number: int) -> list[int]:
-        """Indices of one batch."""
+        """Indices of one batch, of all processes together."""
         first = number * self.batch_size
         last = first + self.batch_size
         if not self.shuffle and first < self.n and number == self.batches - 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import resource
 import warnings
 from collections.abc import Sequence
@@ -12,6 +13,10 @@ import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from cpo.errors import ConfigError
+from cpo.training.ranks import world_size
+from cpo.training.strategies import check_strategy
+
+CPU = torch.device("cpu")
 
 
 class Engine:
@@ -21,7 +26,7 @@ class Engine:
 
     Args:
         accelerator: `cpu` or `gpu`.
-        devices: Devices of this process group.
+        devices: Devices of this machine, one process each; more than one are started by torchrun or srun.
         strategy: Lightning's strategy name.
         threads: CPU threads of this process; 0 leaves torch's default, all cores. Parallel jobs on one machine must
             share the cores: two jobs of two threads on two cores run three times slower than one after the other.
@@ -56,6 +61,7 @@ class Engine:
                 wanted="threads, workers ≥ 0; devices, checkpoint_every ≥ 1",
                 remedy="see conf/trainer/cpu.yaml for values that work",
             )
+        check_strategy(accelerator=accelerator, devices=devices, strategy=strategy, environ=os.environ)
         self.accelerator, self.devices, self.strategy = accelerator, devices, strategy
         self.threads, self.workers = threads, workers
         self.checkpoint_every, self.progress = checkpoint_every, progress
@@ -66,7 +72,7 @@ class Engine:
     @property
     def device(self) -> torch.device:
         """Where evaluation runs outside a trainer."""
-        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if self.accelerator == "gpu" else CPU
 
     def trainer(self, *, accumulate: int, clip_norm: float, callbacks: Sequence[Callback]) -> pl.Trainer:
         """A trainer for one pass over a batch plan."""
@@ -74,6 +80,7 @@ class Engine:
         return pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,
+            num_nodes=world_size() // self.devices,
             strategy=self.strategy,
             max_epochs=1,
             accumulate_grad_batches=accumulate,

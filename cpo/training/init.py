@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cpo.errors import ConfigError
-from cpo.files import build_directory, write_json
+from cpo.files import write_json
 from cpo.losses.sft import SFT
 from cpo.policy.backbone import Backbone
 from cpo.policy.loaded import LoadedPolicy
@@ -23,6 +23,7 @@ from cpo.tracking.composite import CompositeTracker
 from cpo.tracking.local import LocalTracker
 from cpo.training.engine import Engine, seed_everything
 from cpo.training.optim import AdamWCosine
+from cpo.training.ranks import build_together, rank
 from cpo.training.stages import Stage, StageReport, run_stage
 
 
@@ -100,29 +101,33 @@ class SupervisedFineTuning(Init):
         """See `Init.prepare`."""
         key = fingerprint([dict(start.identity), vars(self.recipe), start.seed, start.base.name, 1])
         final, work = start.cache / "sft" / key, start.cache / "sft" / f".{key}.work"
-        built = build_directory(final, lambda directory: self._train(directory, work, start))
-        shutil.rmtree(work, ignore_errors=True)
+        built = build_together(final, lambda directory: self._train(directory, work, start))
+        if rank() == 0:
+            shutil.rmtree(work, ignore_errors=True)
         report = StageReport(**json.loads((final / "stage.json").read_text()))
         if not built:
             _replay(final / "metrics.jsonl", start.tracker)
         return final, replace(report, cached=not built)
 
-    def _train(self, directory: Path, work: Path, start: Start) -> None:
-        """Trains in `work`, which outlives a kill, and writes the result into `directory`."""
+    def _train(self, directory: Path | None, work: Path, start: Start) -> None:
+        """Trains in `work`, which outlives a kill; the first process writes the result into `directory`."""
         backbone = start.backbone
         model = backbone.load_model(start.base)
         seed_everything(start.seed)
         if not backbone.train_all_in_sft:
-            model = backbone.lora.attach(model)
+            model = backbone.sft_lora.attach(model)
         policy = LoadedPolicy(model, backbone.load_encoder(start.base), Padded(), backbone.max_length, start.base)
-        own = LocalTracker(directory=work)
-        stage = Stage("sft", SFT(), AdapterOff(), self.recipe, start.engine, start.seed, shuffle=True, checkpoints=work)
+        own = LocalTracker(directory=work) if directory else CompositeTracker(trackers=[])
+        reference = AdapterOff(cache="none")  # SFT reads none
+        stage = Stage("sft", SFT(), reference, self.recipe, start.engine, start.seed, shuffle=True, checkpoints=work)
         try:
             report = run_stage(stage, policy, as_pairs(start.samples), CompositeTracker(trackers=[own, start.tracker]))
         finally:
             own.finish()
         if not backbone.train_all_in_sft:
             policy.model = model.merge_and_unload()
+        if directory is None:
+            return
         policy.save(directory)
         shutil.copy(work / "metrics.jsonl", directory)
         write_json(directory / "stage.json", report.as_dict())

@@ -69,11 +69,11 @@ class AdamWCosine:
         self.batch_size, self.accumulate = batch_size, accumulate
         self.epochs, self.max_steps = epochs, max_steps
 
-    def steps(self, n: int) -> int:
+    def steps(self, n: int, *, devices: int = 1) -> int:
         """Optimiser steps over n pairs or samples."""
         if self.max_steps != -1:
             return self.max_steps
-        return max(1, math.ceil(self.epochs * n / (self.batch_size * self.accumulate)))
+        return max(1, math.ceil(self.epochs * n / (self.batch_size * self.accumulate * devices)))
 
     def build(self, parameters: Iterable[Parameter], steps: int) -> tuple[torch.optim.Optimizer, LambdaLR]:
         """The optimiser over trainable parameters, and its schedule over `steps` steps."""

@@ -16,13 +16,14 @@ from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.logps import compute_logps
 from cpo.policy.reference import Reference
 from cpo.records import PreferencePair, Tracker
-from cpo.sequence.collator import Collator
-from cpo.tensors import PairBatch, PairInfo
+from cpo.sequence.collator import Collator, stream_info
+from cpo.tensors import PairBatch, StreamInfo
 from cpo.training.callbacks import Interrupted, SaveLast, StopOnSignal
 from cpo.training.datamodule import BatchPlan, PairDataModule
 from cpo.training.engine import Engine
 from cpo.training.module import PolicyModule
 from cpo.training.optim import AdamWCosine
+from cpo.training.ranks import rank, world_size
 
 STEP0_TOLERANCE = 1e-4
 """How far margins (nats) and the loss may be from their known values before the first step."""
@@ -38,6 +39,7 @@ class StageReport:
         cached: An earlier run had trained it.
         pairs_per_second: Pairs (or samples) per second of that time.
         peak_memory_mb: Peak memory so far, in MiB.
+        reference_seconds: Wall time of freezing the reference and, if it is cached, of computing what was not yet.
         step0_loss: Loss before the first step, on the first batch.
         step0_margin_max_abs: Largest |margin| there, in nats; None for losses without a reference.
     """
@@ -47,6 +49,7 @@ class StageReport:
     cached: bool = False
     pairs_per_second: float | None = None
     peak_memory_mb: float | None = None
+    reference_seconds: float | None = None
     step0_loss: float | None = None
     step0_margin_max_abs: float | None = None
 
@@ -68,6 +71,7 @@ class Stage:
         seed: Of batch order and dropout.
         shuffle: New order in each pass; False keeps the order of the stream.
         checkpoints: Directory of checkpoints; None for none.
+        references: Directory of cached reference log-probs; None for none.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Stage:
     seed: int
     shuffle: bool
     checkpoints: Path | None = None
+    references: Path | None = None
 
 
 def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair], tracker: Tracker) -> StageReport:
@@ -97,24 +102,38 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
             remedy="enlarge the dataset, or loosen drift, shift or counterfactual",
         )
     recipe = stage.recipe
-    steps = recipe.steps(len(pairs))
     collator = Collator(
         policy.encoder, policy.layout, max_length=policy.max_length, with_rejected=stage.loss.requires_rejected
     )
+    per_batch = recipe.batch_size * world_size()
+    steps = recipe.steps(len(pairs), devices=world_size())
     # a single ordered pass ends with the data, not with a full last step
     batches = steps * recipe.accumulate
     if recipe.max_steps == -1 and recipe.epochs == 1 and not stage.shuffle:
-        batches = -(-len(pairs) // recipe.batch_size)
+        batches = -(-len(pairs) // per_batch)
     checkpoint, done = last_checkpoint(stage)
     plan = BatchPlan(
         len(pairs),
-        batch_size=recipe.batch_size,
+        batch_size=per_batch,
         batches=batches,
         shuffle=stage.shuffle,
         seed=stage.seed,
         start=done * recipe.accumulate,
+        rank=rank(),
+        ranks=world_size(),
     )
-    step0 = check_start(stage, policy, collator([pairs[i] for i in plan.batch(0)]))
+    stream = stream_info(pairs)
+    prepared = None
+    if stage.loss.requires_reference:
+        prepared = stage.reference.prepare(
+            policy.model.to(stage.engine.device),
+            pairs,
+            collator,
+            directory=stage.references,
+            batch_size=recipe.batch_size,
+            progress=stage.engine.progress,
+        )
+    step0 = check_start(stage, policy, collator([pairs[i] for i in plan.batch(0)]), stream)
     module = PolicyModule(
         model=policy.model,
         reference=stage.reference,
@@ -124,6 +143,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         tracker=tracker,
         stage=stage.name,
         seed=stage.seed,
+        stream=stream,
     )
     stop = StopOnSignal(recipe.accumulate)
     saving = [SaveLast(stage.checkpoints, stage.engine.checkpoint_every)] if stage.checkpoints else []
@@ -146,6 +166,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         seconds=round(seconds, 3),
         pairs_per_second=round(sum(len(plan.batch(i)) for i in range(plan.start, batches)) / seconds, 2),
         peak_memory_mb=round(stage.engine.peak_memory_mb(), 1),
+        reference_seconds=None if prepared is None else round(prepared, 3),
         **step0,
     )
 
@@ -159,7 +180,7 @@ def last_checkpoint(stage: Stage) -> tuple[Path | None, int]:
     return path, int(torch.load(path, map_location="cpu", weights_only=False)["global_step"])
 
 
-def check_start(stage: Stage, policy: LoadedPolicy, batch: PairBatch) -> dict[str, Any]:
+def check_start(stage: Stage, policy: LoadedPolicy, batch: PairBatch, stream: StreamInfo) -> dict[str, Any]:
     """Loss and largest |margin| before the first step; both are known if the reference is what training starts from.
 
     An adapter trained by SFT and left unmerged would make `adapter_off` the base model, not the SFT policy: the
@@ -174,14 +195,12 @@ def check_start(stage: Stage, policy: LoadedPolicy, batch: PairBatch) -> dict[st
     with torch.no_grad():
         logps = compute_logps(model, batch)
         reference = stage.reference.logps(model, batch) if stage.loss.requires_reference else None
-        output = stage.loss(logps, reference, PairInfo(batch.weight, batch.time))
+        output = stage.loss(logps, reference, batch.info(stream))
     found: dict[str, Any] = {"step0_loss": output.loss.item()}
-    expected = stage.loss.initial_value(logps)
-    if output.margins is not None:
+    known = stage.loss.initial_value(logps, batch.info(stream))
+    if output.margins is not None and reference is not None:
         found["step0_margin_max_abs"] = output.margins.abs().max().item()
-    # a batch of weighted pairs scales the loss, so its known value holds for unit weights
-    known = expected if bool((batch.weight == 1).all()) else None
-    off = known is not None and abs(found["step0_loss"] - known) > STEP0_TOLERANCE * max(1.0, abs(known))
+    off = abs(found["step0_loss"] - known) > STEP0_TOLERANCE * max(1.0, abs(known))
     if off or found.get("step0_margin_max_abs", 0.0) > STEP0_TOLERANCE:
         raise ConfigError(
             got=f"before the first step: {found}, expected loss {known}",

@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    cfg = composed([f"dataset.world.studies={arguments.studies}", "policy.vision_steps=0"])
+    cfg = composed([f"dataset.world.studies={arguments.studies}", "policy.vision_steps=0", "policy.alignment_steps=0"])
     with tempfile.TemporaryDirectory() as cache:
         rows, stream, pairs = data_stages(cfg, Path(cache))
         rows += model_stages(cfg, Path(cache), stream, pairs, arguments.repeats)

@@ -85,6 +85,23 @@ def test_data_show_draws_a_world_that_it_makes_first(tmp_path: Path, capsys: pyt
         assert image.width > 300
 
 
+def test_data_show_writes_a_page_that_names_the_world(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "studies.html"
+    small = ["dataset.world.studies=12", "dataset.world.workers=1", "dataset.world.difficulty=hard"]
+
+    assert main(["data", "show", *small, f"paths.cache={tmp_path}", "--studies", "3", "--out", str(page)]) == 0
+    assert capsys.readouterr().out.split()[-1] == str(page)
+    html = page.read_text(encoding="utf-8")
+    assert "<h1>chest_world-hard-" in html
+    assert html.count("data:image/jpeg;base64,") == html.count(" of patient ") // 2 == 3
+
+
+@pytest.mark.parametrize("arguments", [["--out", "studies.pdf"], ["--studies", "0"]])
+def test_data_show_refuses_what_it_cannot_write(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "show", *arguments]) == 2
+    assert "a page (.html) or a contact sheet (.png) of at least one study" in capsys.readouterr().err
+
+
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["list", "loses"])

@@ -16,7 +16,7 @@ CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted(CONF.rglob("*.yaml"))
 OVERLAYS = {"debug", "experiment", "hydra", "sweep", "tuned"}
 """Groups that set knobs of other files: a knob's meaning stands where the knob is."""
-HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_", "defaults"}
 BESIDE_THE_SIGNATURE = {"dataset": {"world"}}
 """Nodes with a target of their own that stand beside the knobs of the node around them, by group."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from cpo.world.chest.gallery import gallery
 from cpo.world.chest.reading import Reading, read
 from cpo.world.chest.sheet import contact_sheet
 from cpo.world.chest.world import ChestWorld
 
-__all__ = ["ChestWorld", "Reading", "contact_sheet", "read"]
+__all__ = ["ChestWorld", "Reading", "contact_sheet", "gallery", "read"]

@@ -63,8 +63,10 @@ def draw_ids(rng: np.random.Generator, studies: int, *, test_share: float, valid
         validate_share: The same for the validation split.
     """
     sizes: list[int] = []
-    while (left := studies - sum(sizes)) > 0:
+    left = studies
+    while left > 0:
         sizes.append(min(left, 1 + int(rng.choice(4, p=_STUDIES_OF_A_PATIENT))))
+        left -= sizes[-1]
     subjects = np.sort(rng.choice(10_000_000, size=len(sizes), replace=False)) + 10_000_000
     names = iter(rng.choice(10_000_000, size=studies, replace=False) + 50_000_000)
     splits = _splits(rng, sizes, round(test_share * studies), round(validate_share * studies))

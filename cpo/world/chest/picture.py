@@ -58,6 +58,7 @@ def draw_picture(
     *,
     size: int,
     noise: float,
+    nuisance: float = 1.0,
 ) -> NDArray[np.uint8]:
     """The film of one study.
 
@@ -68,6 +69,7 @@ def draw_picture(
         nuisances: View, site and devices.
         size: Width and height in pixels.
         noise: Standard deviation of the grain, as a share of the grey scale.
+        nuisance: How much position, exposure and the site's style differ between films; 0 not at all, 1 ordinarily.
 
     Returns:
         Grey values, `[size, size]`, 0 black to 255 white.
@@ -80,9 +82,9 @@ def draw_picture(
         if name in signs:
             bend(body, *signs[name])
     portable = nuisances.view == "AP"
-    shake = 1.6 if portable else 1.0
-    shift = (0.018 * shake * stance.normal(), 0.018 * shake * stance.normal())
-    frame = Frame(size, 0.018 * shake * stance.normal(), stance.uniform(0.95, 1.02), shift)
+    shake = 0.018 * nuisance * (1.6 if portable else 1.0)
+    shift = (shake * stance.normal(), shake * stance.normal())
+    frame = Frame(size, shake * stance.normal(), 0.985 + nuisance * stance.uniform(-0.035, 0.035), shift)
     canvas = Canvas(frame, body)
     base = draw_anatomy(canvas)
     for name, paint in PAINTS.items():
@@ -93,7 +95,7 @@ def draw_picture(
     tree = vessel_trees(size)[int(patient.integers(TREES))]
     upper = np.clip(-0.05 - frame.y, 0, 0.3) * np.float32(2.5 * body.upper_vessels)
     density = canvas.density(tree * (np.float32(body.vessels) + upper), base)
-    return _expose(density, exposure, nuisances, noise)
+    return _expose(density, exposure, nuisances, noise, nuisance)
 
 
 def encode_jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
@@ -107,20 +109,22 @@ def _grade(finding: Mention) -> float:
     return _GRADES[finding.severity] * (_DOUBT if finding.state is LabelState.UNCERTAIN else 1.0)
 
 
-def _expose(density: Field, rng: np.random.Generator, nuisances: Nuisances, noise: float) -> NDArray[np.uint8]:
+def _expose(
+    density: Field, rng: np.random.Generator, nuisances: Nuisances, noise: float, nuisance: float
+) -> NDArray[np.uint8]:
     style, size = SITES[nuisances.site], density.shape[0]
     portable = nuisances.view == "AP"
     # a portable tube is weaker: flatter contrast, more grain
-    gain = rng.uniform(0.94, 1.04) * (0.92 if portable else 1.0)
-    level = 0.5 + rng.normal(0, 0.015)
+    gain = (0.99 + nuisance * rng.uniform(-0.05, 0.05)) * (0.92 if portable else 1.0)
+    level = 0.5 + nuisance * rng.normal(0, 0.015)
     density -= np.float32(0.5)
     density *= np.float32(gain)
     density += np.float32(level)
     density += rng.standard_normal(density.shape, dtype=np.float32) * np.float32(noise * (1.3 if portable else 1.0))
-    curve = np.linspace(0, 1, 1024) ** style.gamma * 255
+    curve = np.linspace(0, 1, 1024) ** (style.gamma**nuisance) * 255
     index = np.clip(density * 1023, 0, 1023).astype(np.int32)
     film = curve.astype(np.uint8)[index]
-    film *= _collimate(rng, style, size)
+    film *= _collimate(rng, style, size, nuisance)
     for text, column, row in style.markers[nuisances.view]:
         stamp = _stamp(text, size)
         top, left = int(row * size + rng.integers(0, 3)), int(column * size + rng.integers(-2, 3))
@@ -129,12 +133,12 @@ def _expose(density: Field, rng: np.random.Generator, nuisances: Nuisances, nois
     return np.asarray(film, dtype=np.uint8)
 
 
-def _collimate(rng: np.random.Generator, style: SiteStyle, size: int) -> NDArray[np.uint8]:
+def _collimate(rng: np.random.Generator, style: SiteStyle, size: int, nuisance: float) -> NDArray[np.uint8]:
     if style.round_corners:
         return _round_field(size)
     field = np.ones((size, size), dtype=np.uint8)
     if style.collimation:
-        top, bottom, left, right = (int(m) for m in rng.uniform(0.3, 1, size=4) * style.collimation * size)
+        top, bottom, left, right = (int(m) for m in rng.uniform(0.3, 1, size=4) * style.collimation * nuisance * size)
         field[:top], field[size - bottom :], field[:, :left], field[:, size - right :] = 0, 0, 0, 0
     return field
 

@@ -131,6 +131,21 @@ def read(report_text: str) -> Reading:
     return _reader().read(report_text)
 
 
+def told(report_text: str) -> list[tuple[str, list[tuple[str, bool]]]]:
+    """A report section by section: its sentences, each with whether it states a finding, sure or hedged.
+
+    Example:
+        >>> told(" FINDINGS: PA view of the chest. There may be a round nodule in the left lung.")
+        [('FINDINGS', [('PA view of the chest.', False), ('There may be a round nodule in the left lung.', True)])]
+    """
+    reader = _reader()
+    stated = (LabelState.PRESENT, LabelState.UNCERTAIN)
+    return [
+        (name, [(s, any(m.state in stated for m in reader.meanings(s))) for s in _sentences(body)])
+        for name, body in _sections(report_text).items()
+    ]
+
+
 def _sections(text: str) -> dict[str, str]:
     parts = _SECTION.split(text)
     return {name.strip(): body for name, body in zip(parts[1::2], parts[2::2], strict=True)}

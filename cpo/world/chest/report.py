@@ -15,8 +15,8 @@ from cpo.world.chest.truth import Causes, Nuisances
 
 _TITLE = "FINAL REPORT"
 _WIDTH = 79
-_FEWEST_WORDS, _MOST_WORDS = 38, 60
-_RARELY = 0.04  # weight of denying an attribute that is not commonly denied
+_ROUTINELY, _RARELY = 0.8, 0.01
+"""Chance that an attribute is denied: one of the routine, any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,9 @@ def write_report(rng: np.random.Generator, lexicon: Lexicon, causes: Causes, nui
     for f in causes.findings:
         wording = int(rng.integers(lexicon.choices(f.attribute, f.state)))
         sentences[f.attribute] = lexicon.write(f.attribute, f.state, f.side, f.severity, wording)
-    spoken = _count(opening, *devices, *sentences.values())
-    denials = _deny(rng, lexicon, causes, spoken)
+    denials = _deny(rng, lexicon, causes)
     negated = tuple(name for name in lexicon.graph.attributes if name in denials)
-    body = _arrange(rng, sentences | denials, nuisances.lungs_first)
+    body = _arrange(sentences | denials, nuisances.lungs_first)
     findings = " ".join([opening, *devices, *body])
     person = "woman" if sex == "F" else "man"
     sections = {
@@ -50,36 +49,26 @@ def write_report(rng: np.random.Generator, lexicon: Lexicon, causes: Causes, nui
     return Report(_lay_out(sections), negated)
 
 
-def _deny(rng: np.random.Generator, lexicon: Lexicon, causes: Causes, spoken: int) -> dict[str, str]:
-    """Denials that bring the findings to an ordinary length: at least one, of nothing that a present disease causes."""
+def _deny(rng: np.random.Generator, lexicon: Lexicon, causes: Causes) -> dict[str, str]:
+    """Denials of what no present disease causes: routine ones mostly made, others now and then, always at least one."""
     graph = lexicon.graph
     taken = {f.attribute for f in causes.findings} | {a for d in causes.diseases for a in graph.attributes_of(d)}
     free = [name for name in graph.attributes if name not in taken]
-    weights = np.array([1.0 if name in words.COMMONLY_NEGATED else _RARELY for name in free])
-    # weighted order without replacement: the smallest of exponential waiting times comes first
-    order = np.argsort(rng.exponential(size=len(free)) / weights)
-    target = int(rng.integers(_FEWEST_WORDS, 48))
-    denials: dict[str, str] = {}
-    for index in order:
-        name = free[index]
-        sentence = lexicon.write(
+    chance = np.array([_ROUTINELY if name in words.COMMONLY_NEGATED else _RARELY for name in free])
+    drawn = rng.random(len(free)) / chance
+    chosen = [name for name, waits in zip(free, drawn.tolist(), strict=True) if waits < 1] or [free[drawn.argmin()]]
+    return {
+        name: lexicon.write(
             name, LabelState.ABSENT, wording=int(rng.integers(lexicon.choices(name, LabelState.ABSENT)))
         )
-        total = spoken + _count(sentence, *denials.values())
-        if denials and (total > _MOST_WORDS or total - _count(sentence) >= target):
-            break
-        denials[name] = sentence
-    return denials
+        for name in chosen
+    }
 
 
-def _arrange(rng: np.random.Generator, sentences: Mapping[str, str], lungs_first: bool) -> list[str]:
+def _arrange(sentences: Mapping[str, str], lungs_first: bool) -> list[str]:
+    """Findings as a systematic reader dictates them: part by part, and in each part always in the same order."""
     places = ("lungs", "pleura", "heart", "bones") if lungs_first else ("heart", "lungs", "pleura", "bones")
-    arranged: list[str] = []
-    for place in places:
-        here = [sentences[name] for name in words.PLACES[place] if name in sentences]
-        # no fixed order inside a part, so that an edited sentence is not betrayed by its position
-        arranged += [here[index] for index in rng.permutation(len(here))]
-    return arranged
+    return [sentences[name] for place in places for name in words.PLACES[place] if name in sentences]
 
 
 def _impression(rng: np.random.Generator, diseases: Mapping[str, LabelState]) -> str:
@@ -106,7 +95,3 @@ def _lay_out(sections: Mapping[str, str]) -> str:
             lines += textwrap.wrap(f"{header}:  {text}", _WIDTH, initial_indent=" ", subsequent_indent=" ")
         lines.append(" ")
     return "\n".join(lines[:-1]) + "\n"
-
-
-def _count(*sentences: str) -> int:
-    return sum(len(sentence.split()) for sentence in sentences)

@@ -10,22 +10,7 @@ import torch
 from cpo.errors import ConfigError
 from cpo.losses.dpo import DPO
 from cpo.losses.sft import SFT
-from cpo.tensors import Logps, PairInfo
-
-
-def logps(chosen: torch.Tensor, rejected: torch.Tensor) -> Logps:
-    return Logps(chosen, rejected, torch.full(chosen.shape, 4), torch.full(rejected.shape, 4))
-
-
-def random_logps(pairs: int = 5, negatives: int = 3, scale: float = 10.0) -> Logps:
-    return logps(
-        (-scale * torch.rand(pairs, dtype=torch.float64)).requires_grad_(),
-        (-scale * torch.rand(pairs, negatives, dtype=torch.float64)).requires_grad_(),
-    )
-
-
-def info(pairs: int) -> PairInfo:
-    return PairInfo(torch.ones(pairs, dtype=torch.float64), torch.arange(pairs))
+from tests.fixtures.numbers import info, logps, random_logps
 
 
 def test_policy_equal_to_reference_costs_ln_2_and_has_no_margin() -> None:
@@ -35,11 +20,11 @@ def test_policy_equal_to_reference_costs_ln_2_and_has_no_margin() -> None:
     assert output.loss.item() == pytest.approx(math.log(2), abs=1e-12)
     assert output.margins is not None
     assert output.margins.abs().max() == 0
-    assert loss.initial_value(policy) == pytest.approx(math.log(2))
+    assert loss.initial_value(policy, info(5)) == pytest.approx(math.log(2))
 
 
 def test_swapping_chosen_and_rejected_negates_the_margin() -> None:
-    policy, reference = random_logps(negatives=1), random_logps(negatives=1)
+    policy, reference = random_logps(negatives=1), random_logps(negatives=1, seed=1)
     loss = DPO(beta=0.3, nll_weight=0.0)
     swapped_policy = logps(policy.rejected[:, 0], policy.chosen[:, None])
     swapped_reference = logps(reference.rejected[:, 0], reference.chosen[:, None])
@@ -52,7 +37,7 @@ def test_swapping_chosen_and_rejected_negates_the_margin() -> None:
 
 def test_gradient_raises_the_chosen_and_lowers_every_rejected_log_prob() -> None:
     policy = random_logps()
-    DPO(beta=0.1, nll_weight=0.0)(policy, random_logps().detach(), info(5)).loss.backward()
+    DPO(beta=0.1, nll_weight=0.0)(policy, random_logps(seed=1).detach(), info(5)).loss.backward()
     assert policy.chosen.grad is not None
     assert policy.rejected.grad is not None
     assert (policy.chosen.grad < 0).all()
@@ -60,7 +45,7 @@ def test_gradient_raises_the_chosen_and_lowers_every_rejected_log_prob() -> None
 
 
 def test_gradients_pass_float64_gradcheck() -> None:
-    policy, reference = random_logps(), random_logps().detach()
+    policy, reference = random_logps(), random_logps(seed=1).detach()
 
     def loss(chosen: torch.Tensor, rejected: torch.Tensor) -> torch.Tensor:
         return DPO(beta=0.2, nll_weight=0.5)(logps(chosen, rejected), reference, info(5)).loss
@@ -78,15 +63,15 @@ def test_extreme_log_probs_stay_finite() -> None:
 
 
 def test_pair_weights_scale_each_pair_and_nothing_else() -> None:
-    policy, reference = random_logps(pairs=2), random_logps(pairs=2).detach()
+    policy, reference = random_logps(pairs=2), random_logps(pairs=2, seed=1).detach()
     loss = DPO(beta=0.1, nll_weight=0.1)
     per_pair = loss(policy, reference, info(2)).per_pair
-    weighted = loss(policy, reference, PairInfo(torch.tensor([3.0, 0.0]), torch.arange(2))).loss
+    weighted = loss(policy, reference, info(2, weight=[3.0, 0.0])).loss
     assert weighted.item() == pytest.approx(3 * per_pair[0].item() / 2)
 
 
 def test_nll_term_is_the_sft_loss() -> None:
-    policy, reference = random_logps(), random_logps().detach()
+    policy, reference = random_logps(), random_logps(seed=1).detach()
     without = DPO(beta=0.1, nll_weight=0.0)(policy, reference, info(5)).loss
     with_nll = DPO(beta=0.1, nll_weight=0.7)(policy, reference, info(5)).loss
     sft = SFT()(policy, None, info(5)).loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,15 @@ import pytest
 import torch
 
 from cpo.errors import ConfigError, DataError
+from cpo.losses.base import Loss
+from cpo.losses.cpo_plus import CPOPlus
 from cpo.losses.dpo import DPO
+from cpo.losses.mdpo import MDPO
+from cpo.losses.ns_dpo import NSDPO
+from cpo.losses.plackett_luce import PlackettLuce
 from cpo.losses.sft import SFT
+from cpo.losses.simpo import SimPO
+from cpo.losses.weighted_sum import WeightedSum
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.reference import AdapterOff
 from cpo.records import PreferencePair
@@ -76,7 +84,7 @@ def dpo_stage(**changes: Any) -> Stage:
     knobs: dict[str, Any] = {
         "name": "train",
         "loss": DPO(beta=0.1, nll_weight=0.0),
-        "reference": AdapterOff(),
+        "reference": AdapterOff(cache="none"),
         "recipe": recipe(),
         "engine": engine(),
         "seed": 0,
@@ -147,6 +155,55 @@ def test_a_reference_that_is_not_the_start_is_refused(
         run_stage(dpo_stage(), policy, make_pairs(n=8), Rows())
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SimPO(beta=2.0, target_margin=1.0),
+        NSDPO(beta=0.1, discount=0.5, time_steps=4, normalise=True),
+        CPOPlus(beta=0.1, nll_weight=0.1, thinking_weight=1.0, perception_weight=2.0),
+        WeightedSum(losses={"dpo": PlackettLuce(beta=0.1), "sft": SFT()}, weights={"dpo": 1.0, "sft": 0.1}),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_other_losses_train_with_what_they_read_of_the_stream(
+    loss: Loss, fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    pairs, tracker = make_pairs(n=8), Rows()
+    turned = replace(pairs[5], rejected=(replace(pairs[5].rejected[0], images=pairs[0].sample.images),))
+    pairs[5] = replace(turned, source="perception")
+    report = run_stage(dpo_stage(loss=loss, recipe=recipe(epochs=3.0)), fresh(), pairs, tracker)
+    assert report.steps == 6
+    # two batches by turns, of which an aged or weighted one may cost more than the other
+    assert tracker.rows[-2]["train/loss"] < tracker.rows[0]["train/loss"]
+    assert tracker.rows[-1]["train/loss"] < tracker.rows[1]["train/loss"]
+    assert all(row["train/grad_norm"] > 0 for row in tracker.rows)
+    assert ("train/kl/chosen" in tracker.rows[-1]) == loss.requires_reference
+
+
+def test_a_loss_that_needs_a_rejected_image_is_refused_before_the_first_step(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    with pytest.raises(ConfigError, match="no rejected image"):
+        run_stage(dpo_stage(loss=MDPO(beta=0.1, delta=0.0)), fresh(), make_pairs(n=4), Rows())
+
+
 def test_a_stage_without_pairs_is_refused(fresh: Callable[[], LoadedPolicy]) -> None:
     with pytest.raises(DataError, match="no pairs for stage train"):
         run_stage(dpo_stage(), fresh(), [], Rows())
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_samples(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]], tmp_path: Path
+) -> None:
+    class Broken(DPO):
+        """Fails on the second batch."""
+
+        def __call__(self, policy: Any, reference: Any, info: Any) -> Any:
+            output = super().__call__(policy, reference, info)
+            return output if info.time.max() < 4 else replace(output, loss=output.loss * float("nan"))
+
+    broken = Broken(beta=0.1, nll_weight=0.0)
+    with pytest.raises(DataError, match=r"a loss of nan on the samples none:4, none:5"):
+        run_stage(dpo_stage(loss=broken, checkpoints=tmp_path), fresh(), make_pairs(n=8), Rows())
+    # the checkpoint of the good step before is kept
+    assert torch.load(tmp_path / "last.ckpt", weights_only=False)["global_step"] == 1

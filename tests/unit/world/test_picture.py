@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cpo.graph.lexicon import Mention
+from cpo.graph.lexicon import SEVERITIES, Mention
 from cpo.graph.schema import ConceptGraph
 from cpo.records import LabelState
 from cpo.world.chest.causes import DEVICE_NAMES
 from cpo.world.chest.devices import DEVICES
+from cpo.world.chest.difficulty import DIFFICULTIES
 from cpo.world.chest.picture import SITES, draw_picture, encode_jpeg
 from cpo.world.chest.signs import BENDS, PAINTS
 from cpo.world.chest.truth import Nuisances
@@ -51,6 +53,16 @@ def test_a_sign_is_seen_at_the_size_of_the_smallest_policy(name: str) -> None:
     assert (change(name) > 0.06).sum() >= 20, "of 112 × 112 pixels"
 
 
+@pytest.mark.parametrize("name", GRAPH.attributes)
+def test_the_faintest_sure_sign_of_an_easy_world_stands_out_of_its_grain(name: str) -> None:
+    level = DIFFICULTIES["easy"]
+    grades = [grade for grade, share in zip(SEVERITIES, level.severities, strict=True) if share]
+    faintest = replace(finding(name), severity=grades[0] if GRAPH.attributes[name].graded else None)
+
+    assert grades == ["moderate", "severe"]
+    assert (np.abs(film(faintest) - film()) > 5 * 1.3 * level.noise).sum() >= 20, "of 112 × 112 pixels"
+
+
 @pytest.mark.parametrize("name", sorted(set(LATERAL) - SHIFTS))
 def test_a_sign_is_on_its_side(name: str) -> None:
     for side, own, other in (("right", np.s_[:, :56], np.s_[:, 56:]), ("left", np.s_[:, 56:], np.s_[:, :56])):
@@ -77,6 +89,30 @@ def test_only_the_sign_differs_between_two_films_of_one_study() -> None:
     difference = np.abs(film(finding("nodule"), noise=0.02) - film(noise=0.02))
 
     assert 0 < (difference > 0).mean() < 0.03
+
+
+def test_nuisance_is_what_differs_between_films_of_one_chest() -> None:
+    def spread(strength: float) -> float:
+        films = []
+        for study in range(8):
+            rngs = np.random.default_rng([1, 5]), np.random.default_rng([2, study])
+            plain = Nuisances("PA", "ABC"[study % 3], (), 0, False)
+            films.append(draw_picture(*rngs, (), plain, size=64, noise=0.0, nuisance=strength).astype(float))
+        return float(np.std(films, axis=0).mean())
+
+    assert spread(0.0) < 0.7 * spread(0.5)
+    assert spread(0.5) < spread(1.0) < spread(1.6)
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.6])
+def test_view_and_devices_are_seen_however_strong_the_nuisances(strength: float) -> None:
+    def seen(nuisances: Nuisances) -> NDArray[np.float64]:
+        rngs = np.random.default_rng([1, 5]), np.random.default_rng([2, 5])
+        return draw_picture(*rngs, (), nuisances, size=112, noise=0.0, nuisance=strength).astype(float) / 255
+
+    plain = seen(PLAIN)
+    for other in (Nuisances("AP", "A", (), 0, False), *(Nuisances("PA", "A", (d,), 0, False) for d in DEVICE_NAMES)):
+        assert (np.abs(seen(other) - plain) > 0.06).sum() >= 20
 
 
 def test_a_portable_film_shows_a_larger_heart() -> None:

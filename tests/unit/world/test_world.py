@@ -6,8 +6,13 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from cpo.errors import ConfigError, DataError
 from cpo.graph.schema import ConceptGraph
 from cpo.records import LabelState
 from cpo.world.chest import ChestWorld, contact_sheet, layout, read
+from cpo.world.chest.difficulty import DIFFICULTIES
 
 TABLES = "mimic-cxr-jpg/2.1.0/mimic-cxr-2.0.0-{}.csv.gz"
 OFFICIAL = Path(__file__).parents[3].parent / "shared/samples/synthetic/mimic-cxr-jpg"
@@ -134,7 +140,7 @@ def test_metadata_names_view_and_site(written: Path) -> None:
 def test_the_marker_holds_fingerprint_and_knobs(written: Path, small: ChestWorld) -> None:
     marker = json.loads((written / "truth/world.json").read_text(encoding="utf-8"))
 
-    assert marker["fingerprint"] == small.fingerprint == written.name.removeprefix("chest_world-")
+    assert marker["fingerprint"] == small.fingerprint == written.name.removeprefix("chest_world-default-")
     assert marker["knobs"] == small.knobs
     assert marker["complete"] is True
 
@@ -155,9 +161,7 @@ def test_every_knob_but_the_workers_changes_the_fingerprint(small: ChestWorld) -
         "validate_share": 0.11,
         "ap_share": 0.4,
         "device_share": 0.2,
-        "uncertain_share": 0.1,
-        "severities": [0.5, 0.25, 0.25],
-        "noise": 0.03,
+        "difficulty": "easy",
         "jpeg_quality": 80,
     }
     assert set(changes) == set(small.knobs)
@@ -187,6 +191,99 @@ def test_an_interrupted_generation_leaves_no_world_and_the_next_one_succeeds(
     assert len(truth(world.write(tmp_path))) == 8
 
 
+def killed_after(world: ChestWorld, root: Path, films: int, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The unfinished folder of a generation that was stopped in the middle of a film."""
+    drawn = 0
+    draw = ChestWorld.film
+
+    def stop(self: ChestWorld, *arguments: Any) -> bytes:
+        nonlocal drawn
+        drawn += 1
+        if drawn > films:
+            raise KeyboardInterrupt
+        return draw(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ChestWorld, "film", stop)
+        with pytest.raises(KeyboardInterrupt):
+            world.write(root)
+    return root / f".{world.name}.building"
+
+
+def count_films(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    drawn: list[int] = []
+    draw = ChestWorld.film
+
+    def counted(self: ChestWorld, index: int, *arguments: Any) -> bytes:
+        drawn.append(index)
+        return draw(self, index, *arguments)
+
+    monkeypatch.setattr(ChestWorld, "film", counted)
+    return drawn
+
+
+def test_a_stopped_generation_draws_only_what_is_missing_and_ends_in_the_same_bytes(
+    written: Path, small: ChestWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished = killed_after(small, tmp_path, 36, monkeypatch)
+    assert not (tmp_path / small.name).exists()
+    assert len(list(unfinished.rglob("*.jpg"))) == 36
+
+    first_batch = sum(map(len, small.patients()[:16]))
+    drawn = count_films(monkeypatch)
+    assert digest(small.write(tmp_path)) == digest(written)
+    assert drawn == list(range(first_batch, 40))
+
+
+@pytest.mark.parametrize("damage", ["half", "gone", "journal torn", "journal of something else"])
+def test_what_a_kill_left_damaged_is_drawn_again(
+    written: Path, small: ChestWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    unfinished = killed_after(small, tmp_path, 36, monkeypatch)
+    film = unfinished / layout.image_path(small.patients()[0][0])
+    journal = unfinished / "journal.jsonl"
+    if damage == "half":
+        film.write_bytes(film.read_bytes()[:200])
+    elif damage == "gone":
+        film.unlink()
+    else:
+        journal.write_text(journal.read_text()[:-9] if damage == "journal torn" else '[1]\n{"patient": "x"}\n')
+    drawn = count_films(monkeypatch)
+
+    assert digest(small.write(tmp_path)) == digest(written)
+    assert drawn == list(range(40))
+
+
+def test_a_generation_killed_with_its_processes_is_continued_by_the_next_job(written: Path, tmp_path: Path) -> None:
+    knobs = {"studies": 40, "image_size": 64, "seed": 3, "test_share": 0.2, "validate_share": 0.1, "workers": 2}
+    script = (
+        f"from pathlib import Path; from cpo.world.chest import ChestWorld; ChestWorld(**{knobs}).write(Path.cwd())"
+    )
+    if_main = f"if __name__ == '__main__':\n    {script}\n"
+    (tmp_path / "job.py").write_text(if_main)
+    job = subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    job.kill()  # the parent alone: its workers have to notice
+    job.wait()
+    while alive(job.pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(job.pid), "workers of a killed parent live on"
+
+    world = ChestWorld(**knobs)
+    assert digest(world.write(tmp_path)) == digest(written)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f".{world.name}.lock", world.name, "job.py"])
+
+
+def alive(session: int) -> bool:
+    try:
+        os.killpg(session, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_a_folder_without_its_marker_is_refused(tmp_path: Path) -> None:
     world = ChestWorld(studies=8, image_size=64)
     (tmp_path / world.name / "truth").mkdir(parents=True)
@@ -212,15 +309,53 @@ def test_a_root_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         ({"test_share": 0.0}, "test_share=0.0"),
         ({"test_share": 0.6, "validate_share": 0.5}, "test_share \\+ validate_share below 1"),
         ({"ap_share": 1.1}, "ap_share=1.1"),
-        ({"severities": (0.5, 0.5)}, "three shares"),
-        ({"severities": (0.5, 0.6, -0.1)}, "three shares"),
-        ({"noise": 0.5}, "noise=0.5"),
+        ({"difficulty": "medium"}, "difficulty one of easy, default, hard"),
         ({"jpeg_quality": 10}, "jpeg_quality=10"),
     ],
 )
 def test_a_knob_out_of_range_is_refused(knobs: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         ChestWorld(**knobs)
+
+
+def test_a_level_is_told_by_name_folder_and_marker(tmp_path: Path) -> None:
+    world = ChestWorld(studies=8, image_size=64, difficulty="easy", workers=1)
+    marker = json.loads((world.write(tmp_path) / "truth/world.json").read_text())
+
+    assert world.name.startswith("chest_world-easy-")
+    assert marker["knobs"]["difficulty"] == "easy"
+    assert marker["difficulty"] == asdict(DIFFICULTIES["easy"]) | {"severities": [0.0, 0.25, 0.75]}
+
+
+def test_what_a_level_means_is_part_of_its_fingerprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ChestWorld(difficulty="hard").fingerprint
+    monkeypatch.setitem(DIFFICULTIES, "hard", replace(DIFFICULTIES["hard"], noise=0.05))
+
+    assert ChestWorld(difficulty="hard").fingerprint != before
+
+
+def test_levels_rise_in_everything_that_makes_a_world_hard() -> None:
+    easy, default, hard = (DIFFICULTIES[name] for name in ("easy", "default", "hard"))
+    for one, other in ((easy, default), (default, hard)):
+        assert one.noise < other.noise
+        assert one.nuisance < other.nuisance
+        assert one.uncertain_share < other.uncertain_share
+        assert one.severities[0] < other.severities[0]
+        assert one.severities[2] > other.severities[2]
+    assert all(sum(level.severities) == pytest.approx(1) for level in DIFFICULTIES.values())
+
+
+def test_levels_show_the_same_patients_easy_ones_more_plainly() -> None:
+    def faint(level: str) -> tuple[list[set[str]], int]:
+        world = ChestWorld(studies=200, seed=1, difficulty=level)
+        names = (ids for studies in world.patients() for ids in studies)
+        studies = [world.study(index, ids, index)[0].causes for index, ids in enumerate(names)]
+        grades = [f.severity for causes in studies for f in causes.findings if f.state is LabelState.PRESENT]
+        return [set(causes.diseases) for causes in studies], grades.count("mild")
+
+    diseases, mild = zip(*(faint(level) for level in ("easy", "default", "hard")), strict=True)
+    assert diseases[0] == diseases[1] == diseases[2]
+    assert 0 == mild[0] < mild[1] < mild[2]
 
 
 def test_the_words_of_this_version_are_pinned() -> None:
@@ -232,7 +367,7 @@ def test_the_words_of_this_version_are_pinned() -> None:
             study, report = world.study(len(text), ids, patient)
             text.append(json.dumps(study.record()) + report)
 
-    assert hashlib.sha256("".join(text).encode()).hexdigest()[:16] == "f85db5b60bd72441"
+    assert hashlib.sha256("".join(text).encode()).hexdigest()[:16] == "2ebee001d7c59509"
 
 
 def test_the_contact_sheet_shows_films(written: Path, tmp_path: Path) -> None:

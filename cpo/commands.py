@@ -1,0 +1,103 @@
+"""What the `cpo` command does with a finished run: score pairs by it, export its policy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from cpo import config
+from cpo.app import Job
+from cpo.errors import ConfigError
+from cpo.files import write_text
+from cpo.policy.export import export_policy
+from cpo.policy.loaded import LoadedPolicy
+from cpo.policy.score import read_pair_file, score_pairs
+from cpo.rundir import finished_run
+from cpo.tracking.composite import CompositeTracker
+
+
+def rebuilt(directory: Path) -> tuple[Job, LoadedPolicy]:
+    """A finished run as objects again, and its tuned policy, adapter in place.
+
+    Raises:
+        DataError: The directory is not that of a finished run, or the model that its adapter was made for is gone.
+    """
+    config.register_schemas()
+    summary, cfg = finished_run(directory)
+    job = Job(cfg, directory, summary["choices"], CompositeTracker(trackers=[]))
+    policy = job.load(Path(job.backbone.adapter_base(directory / "adapter")))
+    job.check_base(policy)
+    policy.model = job.backbone.load_adapter(policy.model, directory / "adapter")
+    return job, policy
+
+
+def score(*, pairs: str, run: str, out: str) -> Path:
+    """Scores every row of a pair file by a run's policy and its reference, and writes a row for each.
+
+    Rewards are scaled by the β of the run's loss, or by 1 if it has none.
+
+    Args:
+        pairs: The pair file.
+        run: The run directory.
+        out: JSONL file to write.
+    """
+    rows = read_pair_file(Path(pairs))
+    job, policy = rebuilt(Path(run).absolute())
+    beta = float(job.cfg.loss.get("beta", 1.0))
+    results = score_pairs(policy, rows, beta=beta, batch_size=int(job.cfg.optim.batch_size))
+    write_text(Path(out), "".join(json.dumps(result) + "\n" for result in results))
+    return Path(out)
+
+
+def export(*, run: str, out: str, merge: str = "false") -> Path:
+    """Writes a run's adapter, or its policy merged, for plain `transformers` and `peft`, and checks the numbers.
+
+    Args:
+        run: The run directory.
+        out: Directory to make.
+        merge: `true` or `false`.
+
+    Raises:
+        ConfigError: `merge` is neither.
+    """
+    if merge not in ("true", "false"):
+        raise ConfigError(got=f"merge={merge}", wanted="true or false", remedy="pass merge=true")
+    directory = Path(run).absolute()
+    job, policy = rebuilt(directory)
+    rows = read_pair_file(directory / "pairs_sample.jsonl")
+    made = Path(out).absolute()
+    off = export_policy(policy, job.backbone, directory / "adapter", made, rows, merge=merge == "true")
+    print(
+        f"log-probs by plain transformers{'' if merge == 'true' else ' and peft'} "
+        f"equal the run's, to {off:.1e} nats per token"
+    )
+    return made
+
+
+def settings(given: list[str], known: Mapping[str, bool], usage: str) -> dict[str, str]:
+    """`key=value` arguments of a command.
+
+    Args:
+        given: As on the command line.
+        known: The keys, and whether each is required.
+        usage: A call that works, for the error.
+
+    Raises:
+        ConfigError: One is unknown, twice, absent, or no `key=value`.
+
+    Example:
+        >>> settings(["run=a", "out=b=c"], {"run": True, "out": True, "merge": False}, "cpo export run=DIR out=DIR")
+        {'run': 'a', 'out': 'b=c'}
+    """
+    pairs = [item.partition("=")[::2] for item in given]
+    found = dict(pairs)
+    absent = [key for key, required in known.items() if required and not found.get(key)]
+    strange = [item for item, (key, _) in zip(given, pairs, strict=True) if key not in known or "=" not in item]
+    if absent or strange or len(found) != len(pairs):
+        raise ConfigError(
+            got=f"{' '.join(given) or 'no arguments'}" + (f", without {', '.join(absent)}=" if absent else ""),
+            wanted=" ".join(f"{key}=…" if required else f"[{key}=…]" for key, required in known.items()),
+            remedy=usage,
+        )
+    return found

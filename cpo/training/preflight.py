@@ -1,0 +1,94 @@
+"""What a job will cost, told before it is spent: counts, token lengths, memory and time, measured on two steps."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cpo.errors import DataError
+from cpo.policy.loaded import LoadedPolicy
+from cpo.policy.logps import compute_logps
+from cpo.records import PreferencePair
+from cpo.sequence.collator import Collator, place_of, stream_info
+from cpo.training.stages import Stage
+
+LOOKED_AT = 256
+"""Pairs whose prompts are encoded, images included; completions are tokenised for all."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of a stage.
+
+    Args:
+        steps: Optimiser steps.
+        tokens_median: Of prompt and completion, images included.
+        tokens_max: Likewise; at most `policy.max_length`.
+        seconds: Expected time of training.
+        peak_memory_mb: Of two steps, in MiB, without optimiser state.
+    """
+
+    steps: int
+    tokens_median: int
+    tokens_max: int
+    seconds: float
+    peak_memory_mb: float
+
+
+def check_lengths(policy: LoadedPolicy, pairs: Sequence[PreferencePair]) -> list[int]:
+    """Longest prompt + completion of each pair, in tokens.
+
+    Raises:
+        DataError: Some are longer than `policy.max_length`; nothing is truncated.
+    """
+    encoder = policy.encoder
+    prompts = [len(encoder.prompt(pair.sample).ids) for pair in pairs[:: max(1, len(pairs) // LOOKED_AT)]]
+    prompt = max(prompts)
+    lengths = [
+        prompt + max(len(encoder.completion(t)) for t in (pair.chosen, *(r.trajectory for r in pair.rejected)))
+        for pair in pairs
+    ]
+    over = [n for n, length in enumerate(lengths) if length > policy.max_length]
+    if over:
+        raise DataError(
+            got=f"{len(over)} of {len(pairs)} pairs too long, of up to {max(lengths)} tokens, the first in "
+            f"{place_of(pairs[over[0]])}",
+            wanted=f"at most policy.max_length={policy.max_length}",
+            remedy=f"pass policy.max_length={max(lengths)}, or lower policy.image_size; nothing is truncated",
+        )
+    return lengths
+
+
+def estimate(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair]) -> Estimate:
+    """Measures forward and backward of two batches, without an update, and multiplies.
+
+    Raises:
+        DataError: A pair is too long.
+    """
+    lengths = check_lengths(policy, pairs)
+    collator = Collator(
+        policy.encoder, policy.layout, max_length=policy.max_length, with_rejected=stage.loss.requires_rejected
+    )
+    stream = stream_info(pairs)
+    model = policy.model.to(stage.engine.device).train()
+    times = []
+    # the longest pairs tell the memory
+    longest = sorted(range(len(pairs)), key=lambda n: -lengths[n])[: stage.recipe.batch_size]
+    for chosen in (longest, range(min(stage.recipe.batch_size, len(pairs)))):
+        started = time.perf_counter()
+        batch = collator([pairs[n] for n in chosen]).to(stage.engine.device)
+        reference = stage.reference.logps(model, batch) if stage.loss.requires_reference else None
+        stage.loss(compute_logps(model, batch), reference, batch.info(stream)).loss.backward()
+        times.append(time.perf_counter() - started)
+    model.zero_grad(set_to_none=True)
+    model.eval()
+    steps = stage.recipe.steps(len(pairs))
+    return Estimate(
+        steps=steps,
+        tokens_median=int(statistics.median(lengths)),
+        tokens_max=max(lengths),
+        seconds=times[-1] * stage.recipe.accumulate * steps,
+        peak_memory_mb=stage.engine.peak_memory_mb(),
+    )
