@@ -30,7 +30,7 @@ from cpo.tracking.composite import CompositeTracker
 from cpo.training.engine import seed_everything
 from cpo.training.init import Start
 from cpo.training.preflight import estimate
-from cpo.training.ranks import rank
+from cpo.training.ranks import first_ahead, rank
 from cpo.training.stages import Stage, StageReport, run_stage
 
 console = Console(highlight=False, soft_wrap=True, quiet=rank() != 0)
@@ -73,7 +73,13 @@ class Job:
 
     def data(self) -> Data:
         """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging."""
-        return self.plan.read()
+        with first_ahead():
+            return self.plan.read()
+
+    @property
+    def sweep(self) -> bool:
+        """Whether the run is one of a sweep."""
+        return self.directory.parent.parent.name == "sweeps"
 
     def record(self, data: Data) -> None:
         """Writes what the run read into its directory, before anything is trained, and opens the other trackers."""
@@ -102,18 +108,25 @@ class Job:
         given = {
             "directory": str(self.directory),
             "name": self.directory.name,
+            "group": self.directory.parent.name if self.sweep else str(self.choices.get("experiment", "")),
             "config": config.resolved(self.cfg),
             "access": access,
             "acknowledged": self.cfg.privacy == "acknowledged",
         }
-        others = [config.build(node, **given) for name, node in self.cfg.tracker.items() if name != "local"]
+        others = [
+            # a name or group that the user gave stays
+            config.build(node, **{k: v for k, v in given.items() if k not in ("name", "group") or not node.get(k)})
+            for name, node in self.cfg.tracker.items()
+            if name != "local"
+        ]
         if others:
             self.tracker = CompositeTracker(trackers=[self.tracker, *others])
 
     def base(self, data: Data) -> Path:
         """The backbone's model directory, made first if need be."""
         samples = data.sft.samples if data.sft else data.stream.samples
-        return self.backbone.directory(self.cache, samples=samples, results=data.dataset.results, seed=self.seed)
+        with first_ahead():
+            return self.backbone.directory(self.cache, samples=samples, results=data.dataset.results, seed=self.seed)
 
     def preflight(self, data: Data) -> None:
         """Prints what the preference stage will cost, measured on two steps of the untuned policy.
@@ -137,10 +150,14 @@ class Job:
             "stream": data.sft.fingerprint if data.sft else None,
             "policy": config.resolved(self.cfg.policy),
         }
+        # a run that is continued has logged this stage already
+        again = "sft" in self.summary["stages"]
+        tracker = CompositeTracker(trackers=[]) if again else self.tracker
         directory, report = self.init.prepare(
-            Start(self.backbone, base, samples, self.engine, self.tracker, self.cache, self.seed, identity)
+            Start(self.backbone, base, samples, self.engine, tracker, self.cache, self.seed, identity)
         )
-        self._account("sft", report)
+        if not again:
+            self._account("sft", report)
         self.summary["fingerprints"] |= {"policy": base.name, "sft": directory.name}
         return directory
 

@@ -30,6 +30,7 @@ STAGE_FACTS = {
     "peak_memory_mb": "Peak memory, MB",
     "step0_loss": "Loss before the first step",
     "step0_margin_max_abs": "Largest margin before the first step",
+    "reference_seconds": "Seconds for the reference’s log-probs, once",
 }
 LABEL_STATES = ("present", "absent", "uncertain", "unmentioned")
 

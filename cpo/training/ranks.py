@@ -6,7 +6,8 @@ Lightning's own launcher is never used: it would run the parent's command line a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +57,19 @@ def wait_for_all() -> None:
     """Returns when every process has come here."""
     if world_size() > 1:
         dist.barrier()
+
+
+@contextmanager
+def first_ahead() -> Iterator[None]:
+    """The first process does what stands inside before the others do it, who then find it done.
+
+    What writes a model must be done by the first process: transformers writes on no other.
+    """
+    if rank() != 0:
+        wait_for_all()
+    yield
+    if rank() == 0:
+        wait_for_all()
 
 
 def build_together(final: Path, build: Callable[[Path | None], None]) -> bool:

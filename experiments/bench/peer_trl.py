@@ -72,10 +72,9 @@ def main() -> None:
         job = json.load(file)
     tokenizer = AutoTokenizer.from_pretrained(job["directory"])
     # a turn ends in its end token, without the line break that would follow: the same tokens as ours are scored
-    template = tokenizer.chat_template.replace(
-        "<|im_end|>\n{% endfor %}",
-        "<|im_end|>{% if not loop.last or message['role'] == 'user' %}\n{% endif %}{% endfor %}",
-    )
+    # (written as an expression: templates drop a line break that follows a block)
+    turn = "<|im_end|>{% if not loop.last or message['role'] == 'user' %}{{ '\\n' }}{% endif %}{% endfor %}"
+    template = tokenizer.chat_template.replace("<|im_end|>\n{% endfor %}", turn)
     assert template != tokenizer.chat_template
     tokenizer.chat_template = template
     side = job["image_size"] ** 2

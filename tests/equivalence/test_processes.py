@@ -31,7 +31,7 @@ def train(place: Path, processes: int, batch_size: int) -> Path:
     done = subprocess.run(
         [sys.executable, *start, *JOB, *sizes], cwd=place, capture_output=True, text=True, timeout=400, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[:6000]
     return Path(done.stdout.strip().splitlines()[-1].removeprefix("run: "))
 
 
