@@ -30,7 +30,7 @@ from cpo.tracking.composite import CompositeTracker
 from cpo.training.engine import seed_everything
 from cpo.training.init import Start
 from cpo.training.preflight import estimate
-from cpo.training.ranks import first_ahead, rank
+from cpo.training.ranks import first_ahead, rank, world_size
 from cpo.training.stages import Stage, StageReport, run_stage
 
 console = Console(highlight=False, soft_wrap=True, quiet=rank() != 0)
@@ -149,7 +149,9 @@ class Job:
             "dataset": data.dataset.fingerprint,
             "stream": data.sft.fingerprint if data.sft else None,
             "policy": config.resolved(self.cfg.policy),
+            "processes": world_size(),
         }
+        self.tracker.summary(self.summary)  # from here on something is spent, and kept whatever happens
         # a run that is continued has logged this stage already
         again = "sft" in self.summary["stages"]
         tracker = CompositeTracker(trackers=[]) if again else self.tracker
@@ -253,12 +255,12 @@ class Job:
                 scores.setdefault(concept, {}).update(metrics)
         self.summary["eval"][phase] = scores
         stage = "eval_control" if phase == "control" else "eval"
-        step = 0 if phase == "before" else self.recipe.steps(len(data.pairs.pairs))
+        step = 0 if phase == "before" else self.recipe.steps(len(data.pairs.pairs), devices=world_size())
         self.tracker.rewind(stage=stage, step=step - 1)
         self.tracker.log(flat_values(scores, stage), stage=stage, step=step)
-        self.tracker.summary(self.summary)
         if phase == "after":
             self.write_scores(found)
+        self.tracker.summary(self.summary)
         console.print(f"[bold]judged[/]     {phase}, {time.perf_counter() - started:.0f} s")
 
     def write_scores(self, found: Mapping[str, Scores]) -> None:

@@ -129,7 +129,7 @@ def check_targets(node: Any) -> None:
     if not isinstance(content, dict):
         return
     target = content.get("_target_")
-    if target is not None and not str(target).startswith(ALLOWED_TARGETS):
+    if target is not None and not is_ours(str(target)):
         raise ConfigError(
             got=f"_target_: {target}",
             wanted=f"a class under {', '.join(ALLOWED_TARGETS)}",
@@ -137,6 +137,17 @@ def check_targets(node: Any) -> None:
         )
     for value in content.values():
         check_targets(value)
+
+
+def is_ours(target: str) -> bool:
+    """Whether a target is a class defined in one of our own modules, not something that a module of ours imports."""
+    if not target.startswith(ALLOWED_TARGETS):
+        return False
+    try:
+        found = get_class(target)
+    except (ValueError, ImportError):
+        return False
+    return found.__module__.startswith(ALLOWED_TARGETS)
 
 
 def check_types(node: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import signal
 import sys
@@ -67,7 +68,8 @@ def open_job(cfg: DictConfig) -> Iterator[Job]:
         raise
     except (Interrupted, KeyboardInterrupt) as stopped:
         number = stopped.number if isinstance(stopped, Interrupted) else signal.SIGINT
-        again = " ".join(["python train.py", *overrides, f"run={directory}"])
+        start = f"torchrun --nproc-per-node {ranks.world_size()}" if ranks.world_size() > 1 else "python"
+        again = f"{start} train.py {shlex.join([*overrides, f'run={directory}'])}"
         print(f"stopped by {signal.Signals(number).name}; what was done is kept. To go on:\n  {again}", file=sys.stderr)
         sys.exit(128 + number)
     finally:

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
@@ -17,6 +18,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from cpo import config
 from cpo.errors import ConfigError, CPOError, DataError
+
+UNWRITABLE = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENAMETOOLONG,
+)
+"""What a user can mend of what the operating system refuses."""
 
 
 def run(main: Callable[[], None]) -> None:
@@ -41,10 +53,20 @@ def unwritable(error: OSError) -> DataError:
     Raises:
         OSError: The same, if it is something else.
     """
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+    if error.errno not in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOENT,
+        errno.ENAMETOOLONG,
+    ):
         raise error
+    # the file's name alone may hold a patient's id; folders that the user named do not
+    where = error.filename if isinstance(error.filename, str) and not Path(error.filename).suffix else "a file"
     return DataError(
-        got=f"{error.strerror}: {error.filename or 'while writing'}",
+        got=f"{error.strerror}: {where}",
         wanted="room and permission to write there",
         remedy="free some space, or pass paths.outputs= and paths.cache=; run=DIR goes on where a run stopped",
     )

@@ -28,10 +28,12 @@ def chosen_directory(cfg: DictConfig, choices: Mapping[str, Any], overrides: Seq
     """
     if cfg.run:
         return Path(cfg.run).absolute()
+    name = run_name({k: str(v) for k, v in choices.items()}, seed=cfg.seed, overrides=overrides)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         check_sweep(os.environ)
-        return Path(HydraConfig.get().runtime.output_dir).absolute()
-    name = run_name({k: str(v) for k, v in choices.items()}, seed=cfg.seed, overrides=overrides)
+        # Hydra's own folder of the job is its number; a person wants to read what the job was
+        made = Path(HydraConfig.get().runtime.output_dir).absolute()
+        return made.rename(made.with_name(f"{made.name}-{name}"))
     parent = Path(cfg.paths.outputs).absolute() / "runs"
     try:
         return new_directory(parent, name)
@@ -71,6 +73,10 @@ FREE = ("cache", "trainer", "tracker", "paths")
 """Groups that may differ when a run is continued: where it runs and how it is shown, not what it computes."""
 
 
+NOT_FREE = ("trainer.devices",)
+"""Of those what may not: processes share each batch, so their number decides what a step computes."""
+
+
 def check_same(cfg: DictConfig, directory: Path) -> None:
     """Refuses to continue a run with another config.
 
@@ -79,9 +85,8 @@ def check_same(cfg: DictConfig, directory: Path) -> None:
     """
     kept, now = OmegaConf.load(directory / "config.yaml"), OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
     theirs, ours = (dict(leaves(OmegaConf.to_container(c), "")) for c in (kept, now))
-    differing = sorted(
-        key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key) and key.split(".")[0] not in FREE
-    )
+    free = {key for key in {*theirs, *ours} if key.split(".")[0] in FREE and key not in NOT_FREE}
+    differing = sorted(key for key in {*theirs, *ours} - free if theirs.get(key) != ours.get(key))
     if differing:
         key = differing[0]
         raise ConfigError(

@@ -53,7 +53,7 @@ class LogpStore:
                 raise DataError(
                     got=f"{path}: {error}",
                     wanted="a shard of cached reference log-probs",
-                    remedy=f"rm {path}; its rows are computed again",
+                    remedy=f"rm -r {path.parent}; its rows are computed again",
                 ) from error
             self._read.add(path.name)
 

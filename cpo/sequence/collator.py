@@ -103,7 +103,10 @@ class Collator:
 
     def branches(self, pair: PreferencePair) -> list[Branch]:
         """The chosen branch and, if wanted, the K rejected ones; they share the prompt unless the image differs."""
-        prompt = self.encoder.prompt(pair.sample)
+        try:
+            prompt = self.encoder.prompt(pair.sample)
+        except DataError as error:
+            raise DataError(got=f"{error.got}, of {place_of(pair)}", wanted=error.wanted, remedy=error.remedy) from None
         branches = [Branch(prompt, self.encoder.completion(pair.chosen))]
         for rejected in pair.rejected if self.with_rejected else ():
             other = prompt if rejected.images is None else self.encoder.prompt(pair.sample, rejected.images)

@@ -25,8 +25,9 @@ def read_image(ref: ImageRef) -> Image.Image:
         with Image.open(ref.path) as picture:
             return picture.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
+        # neither the path nor the library's own words, which repeat it: a path may hold a patient's id
         raise DataError(
-            got=f"{ref.path}: {error}",
+            got=f"an image that cannot be read ({type(error).__name__})",
             wanted="a readable image file",
             remedy="restore the file from the release, or leave its record out",
-        ) from error
+        ) from None

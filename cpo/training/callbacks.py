@@ -35,8 +35,12 @@ class SaveLast(Callback):
         self.path, self.every = directory / "last.ckpt", every
         self._saved = 0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Knows of the step that a resumed training starts from, which is saved already."""
+        self._saved = trainer.global_step
+
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
-        """Saves when a step has just been made whose turn it is."""
+        """Saves when a step has just been made whose turn it is; never between the batches of one step."""
         step = trainer.global_step
         if step != self._saved and step % self.every == 0:
             self.save(trainer)
@@ -75,7 +79,11 @@ class StopOnSignal(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops between two optimiser steps, where a checkpoint is whole."""
-        if self.number and (batch_idx + 1) % self.accumulate == 0:
+        if (batch_idx + 1) % self.accumulate:
+            return
+        # processes must agree, or one waits for a step that another does not make
+        if trainer.strategy.reduce_boolean_decision(bool(self.number), all=False):
+            self.number = self.number or signal.SIGTERM
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -12,6 +12,7 @@ from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.logps import compute_logps
 from cpo.records import PreferencePair
 from cpo.sequence.collator import Collator, place_of, stream_info
+from cpo.training.ranks import world_size
 from cpo.training.stages import Stage
 
 LOOKED_AT = 256
@@ -73,6 +74,8 @@ def estimate(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair]
     )
     stream = stream_info(pairs)
     model = policy.model.to(stage.engine.device).train()
+    if stage.loss.requires_reference:
+        stage.reference.freeze(model)
     times = []
     # the longest pairs tell the memory
     longest = sorted(range(len(pairs)), key=lambda n: -lengths[n])[: stage.recipe.batch_size]
@@ -84,7 +87,7 @@ def estimate(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair]
         times.append(time.perf_counter() - started)
     model.zero_grad(set_to_none=True)
     model.eval()
-    steps = stage.recipe.steps(len(pairs))
+    steps = stage.recipe.steps(len(pairs), devices=world_size())
     return Estimate(
         steps=steps,
         tokens_median=int(statistics.median(lengths)),

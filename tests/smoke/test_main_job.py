@@ -118,3 +118,14 @@ def test_a_knob_out_of_range_is_refused_without_traceback(place: Path, override:
     assert "Traceback" not in done.stderr
     for word in (f"got:    {got}", "wanted:", "remedy:"):
         assert word in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", sorted(path.stem for path in (PROJECT / "conf" / "reference").glob("*.yaml")))
+@pytest.mark.parametrize("cache", ["disk", "none"])
+def test_every_reference_starts_at_a_margin_of_0_and_trains(place: Path, reference: str, cache: str) -> None:
+    choice = [f"reference={reference}", f"reference.cache={cache}", "control=false"]
+    directory = Path(last_line(run("train.py", *SMALL, *choice, cwd=place)).removeprefix("run: "))
+    preference = json.loads((directory / "summary.json").read_text())["stages"]["preference"]
+    assert preference["step0_margin_max_abs"] == 0.0
+    assert preference["steps"] == 3
