@@ -42,11 +42,12 @@ class SaveLast(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
         """Saves when a step has just been made whose turn it is; never between the batches of one step."""
         step = trainer.global_step
-        if step != self._saved and step % self.every == 0:
+        # a stop is saved here and not at the end of training, where Lightning has ticked the epoch off as complete
+        if step != self._saved and (step % self.every == 0 or trainer.should_stop):
             self.save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the last step, or the one at which training was stopped."""
+        """Saves the last step."""
         if trainer.global_step != self._saved:
             self.save(trainer)
 

@@ -47,6 +47,7 @@ class BatchPlan(Sampler[list[Item]]):
         start: First batch to yield, after a resume.
         rank: This process among those that share each batch.
         ranks: Their number.
+        accumulate: Batches per optimiser step.
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class BatchPlan(Sampler[list[Item]]):
         start: int = 0,
         rank: int = 0,
         ranks: int = 1,
+        accumulate: int = 1,
     ) -> None:
         self.n, self.batch_size, self.batches = n, batch_size, batches
         self.shuffle, self.seed, self.start = shuffle, seed, start
-        self.rank, self.ranks = rank, ranks
+        self.rank, self.ranks, self.accumulate = rank, ranks, accumulate
 
     def __len__(self) -> int:
         return self.batches
@@ -76,12 +78,20 @@ class BatchPlan(Sampler[list[Item]]):
         """This process's part of a batch: every `ranks`-th item, the same number in every process.
 
         Where a last batch does not divide, parts are filled up with items of factor 0 and the others weigh a little
-        more, so that the mean over processes of the mean over their items is the mean over the batch.
+        more, so that the mean over processes of the mean over their items is the mean over the batch. Likewise a last
+        step of fewer or shorter batches is the mean over its items, however they are cut into batches.
         """
         batch = self.batch(number)
         mine, each = batch[self.rank :: self.ranks], -(-len(batch) // self.ranks)
-        factor = each * self.ranks / len(batch)
+        first = number - number % self.accumulate
+        step = range(first, min(first + self.accumulate, self.batches))
+        in_step = sum(len(self.batch(other)) for other in step) if self._short(step) else len(batch) * self.accumulate
+        factor = each * self.ranks / len(batch) * (len(batch) * self.accumulate / in_step)
         return [(index, factor) for index in mine] + [(batch[0], 0.0)] * (each - len(mine))
+
+    def _short(self, step: range) -> bool:
+        """Whether a step has fewer batches than others, or ends in a shorter one."""
+        return len(step) < self.accumulate or len(self.batch(step[-1])) < self.batch_size
 
     def batch(self, number: int) -> list[int]:
         """Indices of one batch, of all processes together."""

@@ -111,6 +111,7 @@ def quiet() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*Found keys that are in the model state dict but not in the checkpoint.*",
         ".*GPU available but not used.*",
+        ".*your dataloader is not resumable.*",  # its batch plan is: it starts at the checkpoint's batch
     ):
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
     # peft 0.21 still reads the attribute's old name

@@ -121,6 +121,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         start=done * recipe.accumulate,
         rank=rank(),
         ranks=world_size(),
+        accumulate=recipe.accumulate,
     )
     stream = stream_info(pairs)
     prepared = None
@@ -147,7 +148,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
     )
     stop = StopOnSignal(recipe.accumulate)
     saving = [SaveLast(stage.checkpoints, stage.engine.checkpoint_every)] if stage.checkpoints else []
-    trainer = stage.engine.trainer(accumulate=recipe.accumulate, clip_norm=recipe.clip_norm, callbacks=[*saving, stop])
+    trainer = stage.engine.trainer(accumulate=recipe.accumulate, clip_norm=recipe.clip_norm, callbacks=[stop, *saving])
     tracker.rewind(stage=stage.name, step=done)
     policy.model.train()
     started = time.perf_counter()

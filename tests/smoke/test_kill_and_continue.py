@@ -63,6 +63,7 @@ def outcome(directory: Path) -> dict[str, Any]:
         "metrics": [{k: v for k, v in row.items() if k != "time"} for row in rows],
         "eval": summary["eval"],
         "fingerprints": summary["fingerprints"],
+        "files": sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()),
         "weights": [
             load_file(path)
             for path in (
@@ -75,7 +76,7 @@ def outcome(directory: Path) -> dict[str, Any]:
 
 
 def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    for key in ("fingerprints", "metrics", "eval"):
+    for key in ("fingerprints", "metrics", "eval", "files"):
         assert found[key] == expected[key], key
     for ours, theirs in zip(found["weights"], expected["weights"], strict=True):
         assert ours.keys() == theirs.keys()

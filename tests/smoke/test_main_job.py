@@ -120,6 +120,27 @@ def test_a_knob_out_of_range_is_refused_without_traceback(place: Path, override:
         assert word in done.stderr
 
 
+def test_a_run_is_not_continued_with_another_config(finished: Path, place: Path) -> None:
+    done = run("train.py", *SMALL, "loss.beta=0.3", f"run={finished}", cwd=place)
+    assert done.returncode == 2
+    assert "of another config: loss.beta=0.3" in done.stderr
+    assert "the run's own: loss.beta=0.1" in done.stderr
+    assert (finished / "summary.json").is_file()
+
+
+def test_an_adapter_whose_base_has_changed_is_refused(finished: Path, place: Path) -> None:
+    base = json.loads((finished / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"]
+    weights = Path(base) / "model.safetensors"
+    kept = weights.read_bytes()
+    try:
+        weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        done = run("evaluate.py", f"run={finished}", cwd=place)
+    finally:
+        weights.write_bytes(kept)
+    assert done.returncode == 2
+    assert "on which the adapter was trained" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("reference", sorted(path.stem for path in (PROJECT / "conf" / "reference").glob("*.yaml")))
 @pytest.mark.parametrize("cache", ["disk", "none"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.reference import AdapterOff
 from cpo.records import PreferencePair
 from cpo.sequence.layouts import PrefixShared
+from cpo.training.callbacks import Interrupted
 from cpo.training.engine import Engine
 from cpo.training.optim import AdamWCosine
 from cpo.training.stages import Stage, run_stage
@@ -123,7 +125,7 @@ def test_only_the_adapter_of_the_language_model_moves(
 def test_batch_1_accumulated_8_times_equals_batch_8(
     fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
 ) -> None:
-    pairs = make_pairs(n=16)
+    pairs = make_pairs(n=19)  # the last step has three pairs, in one batch of 3 or in three of 1
     weights = []
     for batch_size, accumulate in ((8, 1), (1, 8)):
         policy = fresh()
@@ -207,3 +209,30 @@ def test_a_loss_that_is_no_number_stops_and_names_the_samples(
         run_stage(dpo_stage(loss=broken, checkpoints=tmp_path), fresh(), make_pairs(n=8), Rows())
     # the checkpoint of the good step before is kept
     assert torch.load(tmp_path / "last.ckpt", weights_only=False)["global_step"] == 1
+
+
+def test_a_stage_that_is_asked_to_stop_goes_on_to_the_same_weights(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]], tmp_path: Path
+) -> None:
+    """Stopped twice by a signal, between steps of two batches each, and continued: as if never stopped."""
+
+    class Stopping(Rows):
+        def log(self, metrics: Mapping[str, float], *, stage: str, step: int) -> None:
+            super().log(metrics, stage=stage, step=step)
+            if step in (1, 3):
+                signal.raise_signal(signal.SIGTERM)
+
+    pairs = make_pairs(n=20)
+    steps = recipe(batch_size=2, accumulate=2)
+    straight, expected = fresh(), Rows()
+    run_stage(dpo_stage(recipe=steps), straight, pairs, expected)
+    stopped, tracker = fresh(), Stopping()
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            run_stage(dpo_stage(recipe=steps, checkpoints=tmp_path), stopped, pairs, tracker)
+        stopped = fresh()
+    report = run_stage(dpo_stage(recipe=steps, checkpoints=tmp_path), stopped, pairs, tracker)
+    assert report.steps == 5
+    assert tracker.rows == expected.rows
+    for name, weight in adapter(straight).items():
+        assert torch.equal(adapter(stopped)[name], weight), name
