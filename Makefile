@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 setup: .venv/.ready  ## install everything into .venv, pinned by requirements.lock
 	@echo ".venv is as requirements.lock says"
 
-demo: .venv/.ready  ## train, judge and show counterfactual preference optimization on a generated world (about 8 minutes)
+demo: .venv/.ready  ## train, judge and show counterfactual preference optimization on a generated world (about 5 minutes)
 	$(BIN)/python train.py experiment=demo
 
 test: .venv/.ready  ## doctests, unit, contract, equivalence and smoke tests (CPU, offline, at most 10 minutes)
