@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -298,17 +298,3 @@ class Tracker(Protocol):
     def finish(self) -> None:
         """Flush and close; called exactly once, also after an error."""
         ...
-
-
-def by_concept(truth: DriftTruth, items: Iterable[Any]) -> dict[str, list[Any]]:
-    """Groups items (one per position of the stream) by the name of their concept.
-
-    Example:
-        >>> truth = DriftTruth((Concept(0, "tied"), Concept(1, "untied")), (0, 1, 0))
-        >>> by_concept(truth, "abc")
-        {'tied': ['a', 'c'], 'untied': ['b']}
-    """
-    groups: dict[str, list[Any]] = {c.name: [] for c in truth.concepts}
-    for index, item in zip(truth.concept_at, items, strict=True):
-        groups[truth.concepts[index].name].append(item)
-    return groups

@@ -53,15 +53,7 @@ def unwritable(error: OSError) -> DataError:
     Raises:
         OSError: The same, if it is something else.
     """
-    if error.errno not in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOENT,
-        errno.ENAMETOOLONG,
-    ):
+    if error.errno not in UNWRITABLE:
         raise error
     # the file's name alone may hold a patient's id; folders that the user named do not
     where = error.filename if isinstance(error.filename, str) and not Path(error.filename).suffix else "a file"

@@ -42,7 +42,7 @@ def refused(place: Path, *overrides: str, script: str = "train.py") -> str:
         (["loss.beta=-1"], "got:    loss.beta=-1"),
         (["+dataset.extra={_target_:os.system,command:'touch executed'}"], "_target_: os.system"),
         (["dataset=mimic_cxr", "dataset.root=nowhere"], "no such folder"),
-        (["dataset=mimic_cxr", "dataset.root=."], "got:"),
+        (["dataset=mimic_cxr", "dataset.root=."], "not a copy of MIMIC-CXR-JPG"),
         (["paths.outputs=/proc/nowhere"], "/proc/nowhere"),
         (["trainer=gpu"], "torch sees 0 GPU(s)"),
         (["policy=qwen2_5_vl_3b", "policy.dtype=float16"], "NaN rewards"),

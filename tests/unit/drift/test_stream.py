@@ -16,7 +16,7 @@ from cpo.drift.shift import Transformation
 from cpo.drift.spurious import Spurious
 from cpo.drift.stream import concept_samples, concepts_of, make_stream
 from cpo.errors import ConfigError, DataError
-from cpo.records import Access, Provenance, Sample, Trajectory, by_concept
+from cpo.records import Access, DriftTruth, Provenance, Sample, Trajectory
 
 SCHEDULES = st.one_of(
     st.just(Stationary()),
@@ -260,3 +260,11 @@ def test_an_undefined_rate_is_nan() -> None:
 def test_no_samples_make_no_stream() -> None:
     with pytest.raises(DataError, match="no samples"):
         make_stream([], Stationary(), {}, seed=0)
+
+
+def by_concept(truth: DriftTruth, samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Samples of a stream by the name of their concept."""
+    groups: dict[str, list[Sample]] = {concept.name: [] for concept in truth.concepts}
+    for index, sample in zip(truth.concept_at, samples, strict=True):
+        groups[truth.concepts[index].name].append(sample)
+    return groups
