@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ from cpo.records import Tracker
 from cpo.report.model_card import write_model_card
 from cpo.report.run import run_page
 from cpo.report.terminal import eval_table
+from cpo.sequence.collator import as_pairs
 from cpo.sequence.pair_file import evenly, pair_row
 from cpo.tracking.composite import CompositeTracker
 from cpo.training.engine import seed_everything
 from cpo.training.init import Start
-from cpo.training.preflight import estimate
+from cpo.training.lengths import check_action, check_lengths, short_samples, within
+from cpo.training.preflight import check_pairs, estimate
 from cpo.training.ranks import first_ahead, rank, world_size
 from cpo.training.stages import Stage, StageReport, run_stage
 
@@ -54,6 +56,7 @@ class Job:
             raise ConfigError(
                 got=f"privacy={cfg.privacy}", wanted="strict or acknowledged", remedy="leave it at privacy=strict"
             )
+        check_action(cfg.max_length.action)
         self.cfg, self.directory, self.choices, self.seed = cfg, directory, choices, int(cfg.seed)
         self.cache = Path(cfg.paths.cache).absolute()
         self.engine = config.build(cfg.trainer)
@@ -72,9 +75,41 @@ class Job:
         self.summary |= read_json(directory / "summary.json")  # of an earlier part of this run
 
     def data(self) -> Data:
-        """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging."""
+        """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging.
+
+        Raises:
+            ConfigError: The loss reads what these pairs do not have.
+            DataError: No pair is short enough.
+        """
         with first_ahead():
-            return self.plan.read()
+            data = self.plan.read()
+        check_pairs(self.loss, data.pairs.pairs)
+        return self._short_enough(data) if self.cfg.max_length.action == "filter" else data
+
+    def _short_enough(self, data: Data) -> Data:
+        """The same without samples and pairs that are longer than the policy may read, which are counted."""
+        encoder, limit = self.backbone.load_encoder(self.base(data)), self.backbone.max_length
+        pairs, held_out = (
+            replace(some, pairs=within(encoder, some.pairs, limit)) for some in (data.pairs, data.held_out.pairs)
+        )
+        sft = data.sft and short_samples(encoder, data.sft, limit)
+        found = {
+            "sft": len(data.sft.samples) - len(sft.samples) if data.sft and sft else 0,
+            "pairs": len(data.pairs.pairs) - len(pairs.pairs),
+            "held_out_pairs": len(data.held_out.pairs.pairs) - len(held_out.pairs),
+        }
+        if not pairs.pairs or (sft and not sft.samples):
+            raise DataError(
+                got=f"nothing left that policy.max_length={limit} tokens can hold: left out {found}",
+                wanted="at least one pair, and one sample for SFT",
+                remedy="raise policy.max_length, or lower policy.image_size",
+            )
+        self.summary["over_long"] = {"max_length": limit, **found}
+        console.print(
+            f"[bold]left out[/]   longer than {limit} tokens: {found['sft']:,} samples for SFT, "
+            f"{found['pairs']:,} pairs, {found['held_out_pairs']:,} held-out pairs"
+        )
+        return replace(data, sft=sft, pairs=pairs, held_out=replace(data.held_out, pairs=held_out))
 
     @property
     def sweep(self) -> bool:
@@ -132,10 +167,13 @@ class Job:
         """Prints what the preference stage will cost, measured on two steps of the untuned policy.
 
         Raises:
-            DataError: A pair is too long for the policy.
+            DataError: A sample or pair is too long for the policy.
         """
-        found = estimate(self._stage("preference", self.loss, self.directory), self.load(self.base(data), adapter=True),
-                         data.pairs.pairs)  # fmt: skip
+        policy = self.load(self.base(data), adapter=True)
+        others = [*as_pairs(data.sft.samples if data.sft else ()), *data.held_out.pairs.pairs]
+        if others:
+            check_lengths(policy, others)
+        found = estimate(self._stage("preference", self.loss, self.directory), policy, data.pairs.pairs)
         console.print(
             f"[bold]preflight[/]  {found.steps:,} steps, {found.tokens_median}–{found.tokens_max} tokens a trajectory, "
             f"about {found.seconds:.0f} s, {found.peak_memory_mb:,.0f} MB"
@@ -176,13 +214,13 @@ class Job:
         return LoadedPolicy(model.to(self.engine.device), encoder, self.layout, self.backbone.max_length, directory)
 
     def check_base(self, policy: LoadedPolicy) -> None:
-        """Refuses a model directory whose weights are not those that the run's adapter was trained on.
+        """Refuses a model directory whose weights are not those that the run's adapters are trained on.
 
         Raises:
-            DataError: They have changed since.
+            DataError: They have changed since the run began to train on them.
         """
-        known = self.summary["fingerprints"].get("base_weights")
         found = weights_fingerprint(unwrap(policy.model), adapter=False)
+        known = self.summary["fingerprints"].setdefault("base_weights", found)
         if known != found:
             raise DataError(
                 got=f"weights {found} in {policy.directory}",
@@ -199,12 +237,13 @@ class Job:
         return self._tune("preference", self.loss, data, start, self.directory)
 
     def _tune(self, name: str, loss: Any, data: Data, start: Path, directory: Path) -> LoadedPolicy:
-        if name in self.summary["stages"]:
-            policy = self.load(start)
+        done = name in self.summary["stages"]
+        policy = self.load(start, adapter=not done)
+        self.check_base(policy)
+        if done:
             policy.model = self.backbone.load_adapter(policy.model, directory / "adapter")
             return policy
-        policy = self.load(start, adapter=True)
-        self.summary["fingerprints"]["base_weights"] = weights_fingerprint(unwrap(policy.model), adapter=False)
+        self.tracker.summary(self.summary)  # what is gone on with later has to find this base
         console.print(f"[bold]{name:10}[/] {type(loss).__name__} on {len(data.pairs.pairs):,} pairs")
         stage = self._stage(name, loss, directory)
         report = run_stage(stage, policy, data.pairs.pairs, self.tracker)
@@ -229,6 +268,7 @@ class Job:
     def _account(self, name: str, report: StageReport) -> None:
         self.summary["stages"][name] = report.as_dict()
         how = "reused from the cache" if report.cached else f"{report.seconds:.0f} s"
+        how += ", stopped early: the loss no longer fell" if report.stopped_early else ""
         console.print(f"[bold]{name:10}[/] {report.steps:,} steps, {how}")
         self.tracker.summary(self.summary)
 

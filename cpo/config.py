@@ -24,6 +24,13 @@ Group = dict[str, Any]
 
 
 @dataclass
+class MaxLength:
+    """What is done about samples and pairs longer than `policy.max_length`."""
+
+    action: str = "error"
+
+
+@dataclass
 class TrainConfig:
     """Root of `train.py`: one field per group, and the few knobs that belong to no group."""
 
@@ -48,6 +55,7 @@ class TrainConfig:
     held_out: str = "test"
     control: bool = True
     privacy: str = "strict"
+    max_length: MaxLength = field(default_factory=MaxLength)
     preflight: str = "report"
     run: str = ""
 

@@ -64,7 +64,7 @@ class DataPlan:
     def read(self) -> Data:
         """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging."""
         dataset = self.dataset()
-        training = dataset.samples("train")
+        training = tuple(dataset.samples("train"))
         for_sft, for_preference = self._shared_out(training)
         length = None if self.cfg.length == -1 else self.cfg.length
         sft = make_stream(for_sft, self.schedule, self.shifts, self.seed) if for_sft else None
@@ -90,7 +90,7 @@ class DataPlan:
         return for_sft, for_preference
 
     def _held_out(self, dataset: Any) -> HeldOut:
-        samples = dataset.samples(self.cfg.held_out)
+        samples = tuple(dataset.samples(self.cfg.held_out))
         position = {sample.id: index for index, sample in enumerate(samples)}
         concepts = {
             concept.name: [
@@ -102,4 +102,4 @@ class DataPlan:
         }
         everything = Stream(tuple(samples), DriftTruth(concepts_of({}), (0,) * len(samples)))
         pairs = self.pairing.make(everything, self.method.make(samples, seed=self.seed))
-        return HeldOut(samples, concepts, pairs, dataset.results, dataset.diseases)
+        return HeldOut(samples, concepts, pairs, dataset.answers, dataset.scored)

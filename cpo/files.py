@@ -44,6 +44,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
+def replace_file(new: Path, path: Path) -> None:
+    """Gives a complete file the name of another, which is kept until the new content is on the disk."""
+    flush(new)
+    new.replace(path)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Waits until a file's content, or the names in a folder, would outlive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def build_directory(final: Path, build: Callable[[Path], None], *, resumable: bool = False) -> bool:
     """Makes a directory once, however many processes ask for it at the same time.
 
@@ -69,5 +85,7 @@ def build_directory(final: Path, build: Callable[[Path], None], *, resumable: bo
             shutil.rmtree(temporary, ignore_errors=True)  # what a killed process left behind
         temporary.mkdir(exist_ok=True)
         build(temporary)
+        os.sync()  # one call, however many files there are: one fsync each would take minutes for a large world
         temporary.rename(final)
+        flush(final.parent)
     return True

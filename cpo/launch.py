@@ -7,7 +7,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from cpo import config
 from cpo.app import Job, console
-from cpo.errors import CPOError
+from cpo.errors import ConfigError, CPOError
 from cpo.files import read_json
 from cpo.records import Tracker
+from cpo.refusals import failures
 from cpo.report.terminal import eval_table
 from cpo.rundir import chosen_directory, describe, finished_run
 from cpo.tracking.composite import CompositeTracker
@@ -90,17 +91,23 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def evaluate_again(cfg: DictConfig) -> None:
     """Judges the policy of a run directory again, on the data its config describes, and writes `eval/`.
 
-    Benchmarks keep the knobs that the run had, unless the command line sets one.
+    Benchmarks keep the knobs that the run had, but for those that the command line sets.
 
     Raises:
+        ConfigError: The command line sets paths.
         DataError: The directory is not that of a finished run, or the model that its adapter was made for is gone.
     """
     directory = Path(cfg.run).absolute()
     summary, run_cfg = finished_run(directory)
-    overridden = any(override.startswith("benchmark.") for override in HydraConfig.get().overrides.task)
-    for name in cfg.benchmark:
-        if name in run_cfg.benchmark and not overridden:
-            cfg.benchmark[name] = run_cfg.benchmark[name]
+    keys = [override.lstrip("+").partition("=")[0] for override in HydraConfig.get().overrides.task]
+    if moved := [key for key in keys if key.partition(".")[0] == "paths"]:
+        raise ConfigError(
+            got=f"{moved[0]}= for a run that is judged again",
+            wanted="the run's own folders: its data and the base of its adapter stand in the cache that it used, "
+            f"{run_cfg.paths.cache}",
+            remedy="leave paths out, and give the command in the folder in which the run was started",
+        )
+    cfg.benchmark = with_own_knobs(cfg.benchmark, run_cfg.benchmark, keys)
     run_cfg.benchmark, run_cfg.trainer = cfg.benchmark, cfg.trainer
     job = Job(run_cfg, directory, summary["choices"], CompositeTracker(trackers=[]))
     data = job.data()
@@ -118,9 +125,36 @@ def evaluate_again(cfg: DictConfig) -> None:
     print(f"run: {directory}", flush=True)
 
 
+def with_own_knobs(chosen: DictConfig, own: DictConfig, keys: Sequence[str]) -> DictConfig:
+    """The chosen benchmarks with the knobs that a run had, but for those that the command line sets.
+
+    Args:
+        chosen: As composed for `evaluate.py`.
+        own: Those of the run.
+        keys: What the command line sets, as `benchmark.preference.limit`.
+
+    Example:
+        >>> of = OmegaConf.create
+        >>> chosen, own = of({"a": {"limit": 8, "seed": 0}, "b": {"limit": 0}}), of({"a": {"limit": 4, "seed": 1}})
+        >>> with_own_knobs(chosen, own, ["benchmark.a.limit"])
+        {'a': {'limit': 8, 'seed': 1}, 'b': {'limit': 0}}
+    """
+    made = OmegaConf.create({name: own.get(name, node) for name, node in chosen.items()})
+    for key in (key.partition(".")[2] for key in keys if key.startswith("benchmark.")):
+        OmegaConf.update(made, key, OmegaConf.select(chosen, key), force_add=True)
+    return made
+
+
 class AnnounceSweep(Callback):
-    """Prints `sweep: DIR` as the last line of a multirun."""
+    """Prints `sweep: DIR` as the last line of a multirun, after the jobs that failed; then its exit status is 2."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """See Hydra's `Callback`."""
-        print(f"sweep: {Path(config.hydra.sweep.dir).absolute()}", flush=True)
+        sweep = Path(config.hydra.sweep.dir).absolute()
+        failed = failures(sweep)
+        for job in failed:
+            print(f"job {job['job']} failed:\n{job['error']}\nto run it again:\n  {job['command']}", file=sys.stderr)
+        print(f"sweep: {sweep}", flush=True)
+        if failed:
+            print(f"{len(failed)} of its jobs failed", file=sys.stderr)
+            sys.exit(2)

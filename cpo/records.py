@@ -252,6 +252,7 @@ class DataQuality:
         quarantined: Damaged records.
         by_split: Samples per split.
         labels: For each label the number of samples in each state.
+        details: What else there is to say of this dataset, as JSON.
     """
 
     dataset: str
@@ -261,6 +262,7 @@ class DataQuality:
     quarantined: tuple[Quarantined, ...] = ()
     by_split: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Generator(Protocol):

@@ -7,28 +7,29 @@ import errno
 import functools
 import os
 import re
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from cpo import config
 from cpo.errors import ConfigError, CPOError, DataError
+from cpo.files import read_json, write_json
 
-UNWRITABLE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOENT,
-    errno.ENAMETOOLONG,
-)
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 """What a user can mend of what the operating system refuses."""
+
+UNEXPECTED = "The program did not expect this: it is not one of the mistakes that it explains."
+"""Noted on an error that leaves a job with its traceback."""
 
 
 def run(main: Callable[[], None]) -> None:
@@ -42,24 +43,34 @@ def run(main: Callable[[], None]) -> None:
     except (HydraException, OmegaConfBaseException) as error:
         print(explained(error), file=sys.stderr)
         sys.exit(2)
-    except OSError as error:  # Hydra makes the folder of all runs before our code is called
-        print(unwritable(error), file=sys.stderr)
+    except OSError as error:
+        if UNEXPECTED in getattr(error, "__notes__", ()):
+            raise
+        # Hydra makes the folder of all runs before a job begins
+        told = unwritable(error, [Path(error.filename or "")])
+        if told is None:
+            raise
+        print(told, file=sys.stderr)
         sys.exit(2)
 
 
-def unwritable(error: OSError) -> DataError:
-    """A full disk or a folder that may not be written to, in our form.
+def unwritable(error: OSError, folders: Iterable[Path]) -> DataError | None:
+    """A full disk or a folder that may not be written to, in our form; None for any other error.
 
-    Raises:
-        OSError: The same, if it is something else.
+    Args:
+        error: What the operating system refused.
+        folders: Where a job writes. Only there can a path that does not exist be a folder that could not be made:
+            elsewhere it is a mistake of the program's, whose traceback must be seen.
     """
-    if error.errno not in UNWRITABLE:
-        raise error
+    path = Path(error.filename) if isinstance(error.filename, str) else None
+    inside = path is not None and any(path.absolute().is_relative_to(folder.absolute()) for folder in folders)
+    if error.errno not in UNWRITABLE and not (error.errno == errno.ENOENT and inside):
+        return None
     # the file's name alone may hold a patient's id; folders that the user named do not
-    where = error.filename if isinstance(error.filename, str) and not Path(error.filename).suffix else "a file"
+    where = path if path is not None and not path.suffix else "a file"
     return DataError(
         got=f"{error.strerror}: {where}",
-        wanted="room and permission to write there",
+        wanted="room there, and permission to write",
         remedy="free some space, or pass paths.outputs= and paths.cache=; run=DIR goes on where a run stopped",
     )
 
@@ -101,17 +112,51 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 
 def speaks_plainly(task: Callable[[DictConfig], None]) -> Callable[[DictConfig], None]:
-    """Prints a user's mistake as got / wanted / remedy and exits with 2, where Hydra would print a traceback."""
+    """Prints a user's mistake as got / wanted / remedy and exits with 2, where Hydra would print a traceback.
+
+    In a sweep a job that fails is noted, and the other jobs go on; see `failures`.
+    """
 
     @functools.wraps(task)
     def wrapped(cfg: DictConfig) -> None:
         try:
             task(cfg)
-        except CPOError as error:
-            print(error, file=sys.stderr)
-            sys.exit(2)
-        except OSError as error:
-            print(unwritable(error), file=sys.stderr)
+        except Exception as error:
+            told = _told(error, cfg)
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                _note_failure(error if told is None else told, seen=told is not None)
+                return
+            if told is None:
+                error.add_note(UNEXPECTED)
+                raise
+            print(told, file=sys.stderr)
             sys.exit(2)
 
     return wrapped
+
+
+def _told(error: Exception, cfg: DictConfig) -> CPOError | None:
+    """What a person can mend, in our form; None for what is a mistake of the program's."""
+    if isinstance(error, CPOError):
+        return error
+    if isinstance(error, OSError):
+        return unwritable(error, [Path(cfg.run or cfg.paths.outputs), Path(cfg.paths.outputs), Path(cfg.paths.cache)])
+    return None
+
+
+def _note_failure(error: Exception, *, seen: bool) -> None:
+    """Prints the error of a sweep's job and keeps it in the sweep's folder, whatever process the job runs in."""
+    hydra = HydraConfig.get()
+    said = str(error) if seen else "".join(traceback.format_exception(error)).rstrip()
+    print(said, file=sys.stderr)
+    sweep, number = Path(hydra.sweep.dir).absolute(), hydra.job.num
+    overrides = [o for o in hydra.overrides.task if not o.startswith("sweep=")]
+    kept = [f"run={file.parent}" for file in sweep.glob(f"{number}-*/config.yaml")]  # some of it is done
+    command = f"python {hydra.job.name}.py {shlex.join([*overrides, *kept])}"
+    short = said if seen else f"{type(error).__name__}: {error}"
+    write_json(sweep / "failed" / f"{number}.json", {"job": number, "error": short, "command": command})
+
+
+def failures(sweep: Path) -> list[dict[str, Any]]:
+    """The jobs of a sweep that failed, by number: `job`, `error`, and the `command` that runs it again."""
+    return sorted((read_json(file) for file in (sweep / "failed").glob("*.json")), key=lambda found: int(found["job"]))

@@ -73,8 +73,9 @@ FREE = ("cache", "trainer", "tracker", "paths")
 """Groups that may differ when a run is continued: where it runs and how it is shown, not what it computes."""
 
 
-NOT_FREE = ("trainer.devices",)
-"""Of those what may not: processes share each batch, so their number decides what a step computes."""
+NOT_FREE = ("paths.cache", "trainer.devices")
+"""Of those what may not: the stages that a run stands on are in its cache, generated data too; and processes share each
+batch, so their number decides what a step computes."""
 
 
 def check_same(cfg: DictConfig, directory: Path) -> None:
@@ -86,7 +87,8 @@ def check_same(cfg: DictConfig, directory: Path) -> None:
     kept, now = OmegaConf.load(directory / "config.yaml"), OmegaConf.create(OmegaConf.to_yaml(cfg, resolve=True))
     theirs, ours = (dict(leaves(OmegaConf.to_container(c), "")) for c in (kept, now))
     free = {key for key in {*theirs, *ours} if key.split(".")[0] in FREE and key not in NOT_FREE}
-    differing = sorted(key for key in {*theirs, *ours} - free if theirs.get(key) != ours.get(key))
+    differing = [key for key in {*theirs, *ours} - free if theirs.get(key) != ours.get(key)]
+    differing.sort(key=lambda key: (key not in NOT_FREE, key))  # of those others may be interpolated
     if differing:
         key = differing[0]
         raise ConfigError(

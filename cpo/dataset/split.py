@@ -11,26 +11,6 @@ from cpo.errors import ConfigError, DataError
 from cpo.records import Sample
 
 
-def check_groups(samples: Sequence[Sample]) -> None:
-    """Verifies that no group crosses a split.
-
-    Raises:
-        DataError: A group has samples in two splits; an open one is named, a credentialed one only by its rows.
-    """
-    first: dict[str, Sample] = {}
-    for sample in samples:
-        seen = first.setdefault(sample.group, sample)
-        if seen.split == sample.split:
-            continue
-        is_open = sample.provenance.access == "open"
-        rows = [f"{s.split} ({s.provenance.file} row {s.provenance.row})" for s in (seen, sample)]
-        raise DataError(
-            got=f"group {sample.group!r} crosses splits" if is_open else f"one group is in {rows[0]} and in {rows[1]}",
-            wanted="each group (patient, clip, scene) in one split, or held-out results mean nothing",
-            remedy="use the release's own split file, unedited",
-        )
-
-
 def split_groups(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Two parts of the samples that have no group in common, such as the SFT stage's own patients and the rest.
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from cpo.answers import AnswerFormat
 from cpo.policy.loaded import LoadedPolicy
 from cpo.preference.pairing import PairSet
 from cpo.records import Sample
@@ -28,15 +29,15 @@ class HeldOut:
         samples: Every held-out sample, once.
         concepts: Per concept of the stream the indices into `samples` that follow its distribution; `all` holds all.
         pairs: Held-out preference pairs, made like those of training.
-        results: Every result that an answer may name.
-        diseases: Those that are scored.
+        answers: How answers name results.
+        scored: The results that are scored, diseases or actions.
     """
 
     samples: Sequence[Sample]
     concepts: Mapping[str, Sequence[int]]
     pairs: PairSet
-    results: tuple[str, ...]
-    diseases: tuple[str, ...]
+    answers: AnswerFormat
+    scored: tuple[str, ...]
 
 
 class Benchmark(ABC):

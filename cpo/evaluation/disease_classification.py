@@ -65,7 +65,7 @@ class DiseaseClassification(Benchmark):
         scores: Scores = {}
         for prefix, shown in arms.items():
             texts = self._generate(policy, shown, progress=progress, what=f"judging {prefix.rstrip('_') or 'answers'}")
-            everything = self._score(texts, samples, held_out, held_out.diseases, self.min_positives, seed)
+            everything = self._score(texts, samples, held_out, held_out.scored, self.min_positives, seed)
             scored = tuple(everything.diseases)
             for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
                 kept = [i for i in indices if i < len(samples)]
@@ -94,10 +94,13 @@ class DiseaseClassification(Benchmark):
         seed: int,
     ) -> FindingScores:
         return score_findings(
-            texts,
+            [
+                held_out.answers.read_completion(t, thinking=bool(s.factual.thinking))
+                for t, s in zip(texts, samples, strict=True)
+            ],
             [sample.results for sample in samples],
             [sample.group for sample in samples],
-            results=held_out.results,
+            results=held_out.answers.results,
             diseases=diseases,
             min_positives=min_positives,
             resamples=self.resamples,

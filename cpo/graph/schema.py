@@ -1,4 +1,4 @@
-"""The concept graph: diseases, attributes, and three relations between them.
+"""The concept graph: results (diseases, driving actions), attributes, and three relations between them.
 
 A *hallmark* is an attribute associated with one disease only: it decides. Attributes associated with several diseases
 support each of them and decide none. What a set of attributes says of the diseases follows from that alone (`labels`).
@@ -19,12 +19,16 @@ from cpo.records import LabelState, fingerprint
 
 
 class Category(StrEnum):
-    """The four kinds of radiological attribute."""
+    """Kinds of attribute: four of radiological ones, then four of what a driver sees. A graph uses its own."""
 
     MORPHOLOGY = "morphological alteration"
     DENSITY = "density anomaly"
     ANATOMY = "anatomical deviation"
     FUNCTION = "functional indicator"
+    ROAD_USER = "road user"
+    ROAD_STATE = "road state"
+    WEATHER = "light and weather"
+    SIGNAL = "signal"
 
 
 class Relation(StrEnum):
@@ -41,7 +45,7 @@ class Attribute:
 
     Args:
         name: Unique, in plain words.
-        category: Which of the four kinds.
+        category: Which of the kinds.
         wordings_present: Sentences that assert it. `{side}` becomes left or right; `{severity}` mild, moderate or
             severe (`{severity}ly` is the adverb); `{size}` is the same grade told as small, moderate or large.
         wordings_absent: Sentences that negate it, without placeholders.
@@ -74,13 +78,15 @@ class ConceptGraph:
 
     Args:
         name: Name of the graph.
-        diseases: In the order in which answers name them.
+        diseases: The results that it argues for (of a road: what the ego car does), in the order of answers.
         attributes: By name, in the order of the file.
         edges: Associations and exclusions; everything else is irrelevant.
+        default: The result when none of the diseases is shown.
+        phrases: How an answer tells each result, the default included, where its name alone is no sentence.
 
     Raises:
-        DataError: An edge with an unknown end, two relations between one pair, or two diseases that no attribute
-            tells apart.
+        DataError: An edge with an unknown end, two relations between one pair, two diseases that no attribute tells
+            apart, a default that is a disease, or phrases for some of the results only.
 
     Example:
         >>> graph = ConceptGraph.load("chest")
@@ -96,6 +102,8 @@ class ConceptGraph:
     diseases: tuple[str, ...]
     attributes: Mapping[str, Attribute]
     edges: tuple[Edge, ...]
+    default: str
+    phrases: Mapping[str, str] = field(default_factory=dict)
     _relations: dict[tuple[str, str], Relation] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,6 +116,13 @@ class ConceptGraph:
                     wanted="every disease told apart from every other by at least one attribute",
                     remedy=f"associate {one!r} with an attribute that {other!r} has not",
                 )
+        results = {*self.diseases, self.default}
+        if self.default in self.diseases or (self.phrases and set(self.phrases) != results):
+            raise DataError(
+                got=f"default {self.default!r}, phrases for {', '.join(self.phrases) or 'nothing'}",
+                wanted="a default that is none of the diseases, and a phrase for every result or for none",
+                remedy="correct `default` or `phrases` in the graph's file",
+            )
 
     def _add(self, edge: Edge) -> None:
         key = (edge.disease, edge.attribute)
@@ -140,7 +155,8 @@ class ConceptGraph:
             for relation in (Relation.ASSOCIATION, Relation.EXCLUSION)
             for attribute in entry.get(relation.value, ())
         )
-        return cls(document["name"], tuple(document["diseases"]), attributes, tuple(edges))
+        diseases, phrases = tuple(document["diseases"]), document.get("phrases", {})
+        return cls(document["name"], diseases, attributes, tuple(edges), document["default"], phrases)
 
     def save(self, path: str | Path) -> Path:
         """Writes the graph as JSON, atomically; `load` reads back an equal one."""
@@ -161,7 +177,9 @@ class ConceptGraph:
             }
             for a in self.attributes.values()
         }
-        return {"name": self.name, "diseases": diseases, "attributes": attributes}
+        phrases = {"phrases": dict(self.phrases)} if self.phrases else {}
+        head = {"name": self.name, "default": self.default}
+        return head | phrases | {"diseases": diseases, "attributes": attributes}
 
     @cached_property
     def fingerprint(self) -> str:

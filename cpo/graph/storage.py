@@ -45,11 +45,11 @@ def read_document(name_or_path: str | Path) -> dict[str, Any]:
             wanted=f'a JSON object with "format": "{FORMAT}" and "version": {VERSION}',
             remedy="pass a file written by ConceptGraph.save of this release",
         )
-    missing = {"name", "diseases", "attributes"} - set(document)
+    missing = {"name", "default", "diseases", "attributes"} - set(document)
     if missing:
         raise DataError(
             got=f"{name}: no {', '.join(sorted(missing))}",
-            wanted="the keys name, diseases and attributes",
+            wanted="the keys name, default, diseases and attributes",
             remedy="pass a file written by ConceptGraph.save",
         )
     return document

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cpo.answers import Malformed
 from cpo.errors import ConfigError, DataError, ShapeError
-from cpo.metrics.answers import ANSWER, Malformed, read_answer
 from cpo.metrics.intervals import Array, Interval, Statistic, cluster_bootstraps, ratio
 
 Bools = NDArray[np.bool_]
@@ -74,7 +74,7 @@ class FindingScores:
 
 
 def score_findings(
-    predictions: Sequence[str],
+    predictions: Sequence[frozenset[str] | Malformed],
     truth: Sequence[Collection[str]],
     groups: Sequence[Hashable],
     *,
@@ -84,12 +84,11 @@ def score_findings(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int,
-    answer: str = ANSWER,
 ) -> FindingScores:
     """Accuracy and balanced accuracy of generated answers, per disease and averaged, with clustered intervals.
 
     Args:
-        predictions: One completion text per item.
+        predictions: The results that each item's answer names, or why it cannot be read.
         truth: The results that are true of each item.
         groups: Patient (or scene) of each item: the bootstrap resamples these.
         results: Every name an answer may hold.
@@ -99,7 +98,6 @@ def score_findings(
         resamples: Bootstrap resamples.
         level: Confidence level.
         seed: Of the bootstrap.
-        answer: How the answer sentence begins.
 
     Raises:
         ShapeError: Predictions, truth and groups of different length.
@@ -111,11 +109,10 @@ def score_findings(
         `torchmetrics`' multilabel recall and specificity.
     """
     _check(predictions, truth, groups, results=results, diseases=diseases, min_positives=min_positives)
-    read = [read_answer(text, results, answer=answer) for text in predictions]
     present = indicators(truth, diseases)
     positives = present.sum(axis=0)
     scored = np.minimum(positives, len(present) - positives) >= min_positives
-    correct = right_answers(read, present, diseases)[:, scored]
+    correct = right_answers(predictions, present, diseases)[:, scored]
     balanced, plain = balanced_accuracy_of(correct, present[:, scored]), accuracy_of(correct)
     intervals = cluster_bootstraps(
         lambda weights: np.hstack([_average_first(balanced(weights)), _average_first(plain(weights))]),
@@ -128,13 +125,13 @@ def score_findings(
     names = [name for name, kept in zip(diseases, scored.tolist(), strict=True) if kept]
     counts = dict(zip(diseases, positives.tolist(), strict=True))
     rows = zip(names, intervals[1:half], intervals[half + 1 :], strict=True)
-    reasons = Counter(failure for failure in read if isinstance(failure, Malformed))
+    reasons = Counter(failure for failure in predictions if isinstance(failure, Malformed))
     return FindingScores(
         balanced_accuracy=intervals[0],
         accuracy=intervals[half],
         diseases={name: DiseaseScore(counts[name], *scores) for name, *scores in rows},
         left_out={name: count for name, count in counts.items() if name not in names},
-        answers=len(read),
+        answers=len(predictions),
         malformed={reason.value: reasons[reason] for reason in Malformed},
     )
 
@@ -188,7 +185,7 @@ def _average_first(values: Array) -> Array:
 
 
 def _check(
-    predictions: Sequence[str],
+    predictions: Sequence[frozenset[str] | Malformed],
     truth: Sequence[Collection[str]],
     groups: Sequence[Hashable],
     *,
@@ -200,7 +197,7 @@ def _check(
         raise ShapeError(
             got=f"{len(predictions)} predictions, {len(truth)} truths, {len(groups)} groups",
             wanted="one of each per item",
-            remedy="pass predictions for every item; a failed generation is an empty text",
+            remedy="pass predictions for every item; a failed generation is a malformed one",
         )
     if unknown := sorted({*diseases, *(name for true in truth for name in true)} - set(results)):
         raise DataError(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from pathlib import Path
+from statistics import fmean
 from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+
+from cpo.files import replace_file
 
 
 class Interrupted(Exception):
@@ -21,6 +25,62 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
+
+
+class LogSteps(Callback):
+    """Has the module log each optimiser step as soon as it is made, before a checkpoint says that it is."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Lightning would call the module's own hook after all callbacks, `SaveLast` among them."""
+        pl_module.log_step(batch_idx)
+
+
+class StopWhenFlat(Callback):
+    """Stops a stage whose training loss no longer falls; it has no held-out part that could be looked at.
+
+    The loss is averaged over windows of so many optimiser steps, one behind the other, and training stops at the end of
+    the first window that is not below every earlier one. What it knows stands in the checkpoint, so that a resumed
+    training stops where it would have stopped.
+
+    Args:
+        window: Optimiser steps, ≥ 1.
+
+    Example:
+        >>> flat = StopWhenFlat(2)
+        >>> [flat.observe(loss) for loss in (0.7, 0.6, 0.5, 0.4, 0.45, 0.45)]
+        [False, False, False, False, False, True]
+    """
+
+    def __init__(self, window: int) -> None:
+        self.window, self.stopped = window, False
+        self._best, self._losses = math.inf, list[float]()
+
+    def observe(self, loss: float) -> bool:
+        """Takes the loss of one optimiser step; whether to stop."""
+        self._losses.append(loss)
+        if len(self._losses) == self.window:
+            mean = fmean(self._losses)
+            self._losses.clear()
+            self.stopped = mean >= self._best
+            self._best = min(mean, self._best)
+        return self.stopped
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A training that was over when it was killed is over."""
+        trainer.should_stop = trainer.should_stop or self.stopped
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, *args: Any) -> None:
+        """Looks at the loss of a step that has just been made."""
+        if pl_module.means and self.observe(pl_module.means["loss"]):
+            trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """See Lightning's `Callback`."""
+        return {"best": self._best, "losses": list(self._losses), "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See Lightning's `Callback`."""
+        self._best, self._losses, self.stopped = state_dict["best"], state_dict["losses"], state_dict["stopped"]
 
 
 class SaveLast(Callback):
@@ -56,7 +116,7 @@ class SaveLast(Callback):
         beside = self.path.with_suffix(".writing")
         trainer.save_checkpoint(beside)
         if trainer.is_global_zero:
-            beside.replace(self.path)
+            replace_file(beside, self.path)
         self._saved = trainer.global_step
 
 

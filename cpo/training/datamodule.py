@@ -89,6 +89,10 @@ class BatchPlan(Sampler[list[Item]]):
         factor = each * self.ranks / len(batch) * (len(batch) * self.accumulate / in_step)
         return [(index, factor) for index in mine] + [(batch[0], 0.0)] * (each - len(mine))
 
+    def items(self, *, upto: int) -> int:
+        """Items of all processes in the batches from the first to yield up to a number."""
+        return sum(len(self.batch(number)) for number in range(self.start, min(upto, self.batches)))
+
     def _short(self, step: range) -> bool:
         """Whether a step has fewer batches than others, or ends in a shorter one."""
         return len(step) < self.accumulate or len(self.batch(step[-1])) < self.batch_size

@@ -120,6 +120,8 @@ class SupervisedFineTuning(Init):
         own = LocalTracker(directory=work) if directory else CompositeTracker(trackers=[])
         reference = AdapterOff(cache="none")  # SFT reads none
         stage = Stage("sft", SFT(), reference, self.recipe, start.engine, start.seed, shuffle=True, checkpoints=work)
+        if directory:
+            _replay(work / "metrics.jsonl", start.tracker)  # of a run that was killed, maybe another one
         try:
             report = run_stage(stage, policy, as_pairs(start.samples), CompositeTracker(trackers=[own, start.tracker]))
         finally:
@@ -134,7 +136,7 @@ class SupervisedFineTuning(Init):
 
 
 def _replay(path: Path, tracker: Tracker) -> None:
-    """Logs what a trained stage had logged, so that a run which reuses it can show its curve."""
+    """Logs what a stage had logged, so that a run which reuses it or goes on with it shows its whole curve."""
     tracker.rewind(stage="sft", step=0)
     for line in path.read_text().splitlines():
         row = json.loads(line)

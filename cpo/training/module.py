@@ -53,6 +53,7 @@ class PolicyModule(pl.LightningModule):
         self.recipe, self.steps = recipe, steps
         self.tracker, self.stage, self.seed, self.stream = tracker, stage, seed, stream
         self.health = Health(stage)
+        self.means: dict[str, float] | None = None  # of the optimiser step that the last batch has made, if it has
         self._gradient_norm = 0.0
         self._since_step: list[dict[str, Tensor]] = []
 
@@ -61,7 +62,7 @@ class PolicyModule(pl.LightningModule):
         policy = compute_logps(self.model, batch)
         reference = self.reference.logps(self.model, batch) if self.loss.requires_reference else None
         output = self.loss(policy, reference, batch.info(self.stream))
-        check_finite(output.loss, batch)
+        check_finite(output.loss, policy, reference, batch)
         self._since_step.append(step_metrics(policy.detach(), reference, output, batch))
         return output.loss
 
@@ -79,8 +80,9 @@ class PolicyModule(pl.LightningModule):
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         self._gradient_norm = torch.nn.utils.get_total_norm(gradients).item() if gradients else 0.0
 
-    def on_train_batch_end(self, outputs: Any, batch: PairBatch, batch_idx: int) -> None:
-        """Logs the means over the batches of an optimiser step, once it is made."""
+    def log_step(self, batch_idx: int) -> None:
+        """Logs the means over the batches of an optimiser step, if it is made with this batch."""
+        self.means = None
         if (batch_idx + 1) % self.recipe.accumulate and batch_idx + 1 < self.trainer.num_training_batches:
             return
         keys = list(self._since_step[0])
@@ -99,6 +101,7 @@ class PolicyModule(pl.LightningModule):
         for key, short in (("loss", "loss"), ("rewards/margins", "margin"), ("rewards/accuracies", "accuracy")):
             if key in means:
                 self.log(short, means[key], prog_bar=True, logger=False)
+        self.means = means
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keeps trainable weights only: the frozen ones stand in the SFT directory."""
@@ -106,18 +109,25 @@ class PolicyModule(pl.LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trainable}
 
 
-def check_finite(loss: Tensor, batch: PairBatch) -> None:
+def check_finite(loss: Tensor, policy: Logps, reference: Logps | None, batch: PairBatch) -> None:
     """Stops before a loss that is no number reaches the weights.
 
     Raises:
-        DataError: Naming the batch's samples by their place in the dataset.
+        DataError: Naming the samples whose log-probs are no numbers, or all of the batch if all are: by place in the
+            dataset, and by the hash of pixels, prompt and chosen trajectory.
     """
-    if not torch.isfinite(loss):
-        raise DataError(
-            got=f"a loss of {loss.item()} on the samples {', '.join(batch.ids)}",
-            wanted="a finite loss",
-            remedy="look at those samples and lower the learning rate; the last good checkpoint is kept",
-        )
+    if torch.isfinite(loss):
+        return
+    broken = torch.zeros(len(batch.ids), dtype=torch.bool, device=loss.device)
+    for logps in (policy, *([reference] if reference else [])):
+        broken |= ~(logps.chosen.isfinite() & logps.rejected.isfinite().all(dim=1))
+    guilty = broken.nonzero().flatten().tolist() or range(len(batch.ids))
+    named = [f"{batch.ids[n]} (hash {batch.keys[n * (1 + batch.negatives)]})" for n in guilty]
+    raise DataError(
+        got=f"a loss of {loss.item()} on the samples {', '.join(named)}",
+        wanted="a finite loss",
+        remedy="look at those samples and lower the learning rate; the last good checkpoint is kept",
+    )
 
 
 def step_metrics(policy: Logps, reference: Logps | None, output: LossOutput, batch: PairBatch) -> dict[str, Tensor]:

@@ -26,6 +26,8 @@ class AdamWCosine:
         accumulate: Forward passes per optimiser step.
         epochs: Passes over the data, if `max_steps` is −1; may be a fraction.
         max_steps: Optimiser steps; −1 leaves it to `epochs`.
+        early_stop: Optimiser steps of a window: training stops when the mean training loss of one is not below that of
+            every earlier one; 0 for never. The learning rate follows the schedule of all steps either way.
 
     Raises:
         ConfigError: A knob out of its range.
@@ -44,6 +46,7 @@ class AdamWCosine:
         accumulate: int,
         epochs: float,
         max_steps: int,
+        early_stop: int,
     ) -> None:
         ranges = {
             "lr > 0": lr > 0,
@@ -55,6 +58,7 @@ class AdamWCosine:
             "accumulate ≥ 1": accumulate >= 1,
             "epochs > 0": epochs > 0,
             "max_steps ≥ 1 or −1": max_steps >= 1 or max_steps == -1,
+            "early_stop ≥ 0": early_stop >= 0,
             "two betas in [0, 1)": len(betas) == 2 and all(0 <= b < 1 for b in betas),
         }
         broken = [rule for rule, holds in ranges.items() if not holds]
@@ -67,7 +71,7 @@ class AdamWCosine:
         self.lr, self.min_lr, self.betas = lr, min_lr, tuple(betas)
         self.weight_decay, self.warmup_steps, self.clip_norm = weight_decay, warmup_steps, clip_norm
         self.batch_size, self.accumulate = batch_size, accumulate
-        self.epochs, self.max_steps = epochs, max_steps
+        self.epochs, self.max_steps, self.early_stop = epochs, max_steps, early_stop
 
     def steps(self, n: int, *, devices: int = 1) -> int:
         """Optimiser steps over n pairs or samples."""
@@ -90,7 +94,7 @@ class AdamWCosine:
 
         Example:
             >>> recipe = AdamWCosine(lr=1.0, min_lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, warmup_steps=2,
-            ...     clip_norm=0.0, batch_size=1, accumulate=1, epochs=1, max_steps=-1)
+            ...     clip_norm=0.0, batch_size=1, accumulate=1, epochs=1, max_steps=-1, early_stop=0)
             >>> [round(recipe.factor(step, 6), 2) for step in range(6)]
             [0.5, 1.0, 1.0, 0.85, 0.5, 0.15]
         """

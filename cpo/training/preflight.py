@@ -7,16 +7,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cpo.errors import DataError
+from cpo.errors import ConfigError
+from cpo.losses.base import Loss
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.logps import compute_logps
 from cpo.records import PreferencePair
-from cpo.sequence.collator import Collator, place_of, stream_info
+from cpo.sequence.collator import Collator, stream_info
+from cpo.training.lengths import check_lengths
 from cpo.training.ranks import world_size
 from cpo.training.stages import Stage
-
-LOOKED_AT = 256
-"""Pairs whose prompts are encoded, images included; completions are tokenised for all."""
 
 
 @dataclass(frozen=True)
@@ -38,28 +37,18 @@ class Estimate:
     peak_memory_mb: float
 
 
-def check_lengths(policy: LoadedPolicy, pairs: Sequence[PreferencePair]) -> list[int]:
-    """Longest prompt + completion of each pair, in tokens.
+def check_pairs(loss: Loss, pairs: Sequence[PreferencePair]) -> None:
+    """Refuses pairs that a loss cannot read.
 
     Raises:
-        DataError: Some are longer than `policy.max_length`; nothing is truncated.
+        ConfigError: The loss reads log-probs under a rejected image, and no pair has one.
     """
-    encoder = policy.encoder
-    prompts = [len(encoder.prompt(pair.sample).ids) for pair in pairs[:: max(1, len(pairs) // LOOKED_AT)]]
-    prompt = max(prompts)
-    lengths = [
-        prompt + max(len(encoder.completion(t)) for t in (pair.chosen, *(r.trajectory for r in pair.rejected)))
-        for pair in pairs
-    ]
-    over = [n for n, length in enumerate(lengths) if length > policy.max_length]
-    if over:
-        raise DataError(
-            got=f"{len(over)} of {len(pairs)} pairs too long, of up to {max(lengths)} tokens, the first in "
-            f"{place_of(pairs[over[0]])}",
-            wanted=f"at most policy.max_length={policy.max_length}",
-            remedy=f"pass policy.max_length={max(lengths)}, or lower policy.image_size; nothing is truncated",
+    if loss.requires_image_rejected and all(r.images is None for pair in pairs for r in pair.rejected):
+        raise ConfigError(
+            got=f"{type(loss).__name__} on {len(pairs)} pairs that have no rejected image",
+            wanted="pairs whose chosen text is also scored under another image",
+            remedy="choose a counterfactual that makes images, or loss=dpo",
         )
-    return lengths
 
 
 def estimate(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair]) -> Estimate:

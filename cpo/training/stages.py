@@ -18,7 +18,7 @@ from cpo.policy.reference import Reference
 from cpo.records import PreferencePair, Tracker
 from cpo.sequence.collator import Collator, stream_info
 from cpo.tensors import PairBatch, StreamInfo
-from cpo.training.callbacks import Interrupted, SaveLast, StopOnSignal
+from cpo.training.callbacks import Interrupted, LogSteps, SaveLast, StopOnSignal, StopWhenFlat
 from cpo.training.datamodule import BatchPlan, PairDataModule
 from cpo.training.engine import Engine
 from cpo.training.module import PolicyModule
@@ -42,6 +42,7 @@ class StageReport:
         reference_seconds: Wall time of freezing the reference and, if it is cached, of computing what was not yet.
         step0_loss: Loss before the first step, on the first batch.
         step0_margin_max_abs: Largest |margin| there, in nats; None for losses without a reference.
+        stopped_early: The loss no longer fell, and steps were left; None if all were made.
     """
 
     steps: int
@@ -52,6 +53,7 @@ class StageReport:
     reference_seconds: float | None = None
     step0_loss: float | None = None
     step0_margin_max_abs: float | None = None
+    stopped_early: bool | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Without the fields that this stage does not have."""
@@ -146,9 +148,11 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         seed=stage.seed,
         stream=stream,
     )
-    stop = StopOnSignal(recipe.accumulate)
-    saving = [SaveLast(stage.checkpoints, stage.engine.checkpoint_every)] if stage.checkpoints else []
-    trainer = stage.engine.trainer(accumulate=recipe.accumulate, clip_norm=recipe.clip_norm, callbacks=[stop, *saving])
+    stop, flat = StopOnSignal(recipe.accumulate), StopWhenFlat(recipe.early_stop)
+    callbacks = [LogSteps(), *([flat] if recipe.early_stop else []), stop]
+    if stage.checkpoints:
+        callbacks.append(SaveLast(stage.checkpoints, stage.engine.checkpoint_every))
+    trainer = stage.engine.trainer(accumulate=recipe.accumulate, clip_norm=recipe.clip_norm, callbacks=callbacks)
     tracker.rewind(stage=stage.name, step=done)
     policy.model.train()
     started = time.perf_counter()
@@ -165,9 +169,10 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
     return StageReport(
         steps=trainer.global_step,
         seconds=round(seconds, 3),
-        pairs_per_second=round(sum(len(plan.batch(i)) for i in range(plan.start, batches)) / seconds, 2),
+        pairs_per_second=round(plan.items(upto=trainer.global_step * recipe.accumulate) / seconds, 2),
         peak_memory_mb=round(stage.engine.peak_memory_mb(), 1),
         reference_seconds=None if prepared is None else round(prepared, 3),
+        stopped_early=(trainer.global_step < steps and flat.stopped) or None,
         **step0,
     )
 

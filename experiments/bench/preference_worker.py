@@ -94,6 +94,7 @@ def stage(job: dict[str, Any], cache: Path) -> Stage:
         accumulate=1,
         epochs=1,
         max_steps=-1,
+        early_stop=0,
     )
     engine = Engine(
         accelerator="cpu",

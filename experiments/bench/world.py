@@ -67,7 +67,7 @@ def main() -> None:
     if len(measured) > 1:
         print(extrapolated(measured))
     started = time.perf_counter()
-    ChestWorld(studies=LARGE).patients()
+    ChestWorld(studies=LARGE).groups()
     print(
         f"names and splits of {LARGE:,} studies, which one process draws before the others start: measured, "
         f"{time.perf_counter() - started:.1f} s"

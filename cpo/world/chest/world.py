@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cpo.errors import ConfigError, DataError
-from cpo.files import build_directory, write_json
 from cpo.graph.lexicon import Lexicon
 from cpo.graph.schema import ConceptGraph
 from cpo.records import fingerprint
 from cpo.world.chest import layout
 from cpo.world.chest.causes import draw_causes, draw_nuisances
-from cpo.world.chest.difficulty import DIFFICULTIES, Difficulty
-from cpo.world.chest.generation import forget, generate
 from cpo.world.chest.picture import draw_picture, encode_jpeg
 from cpo.world.chest.report import write_report
 from cpo.world.chest.truth import Ids, Study
+from cpo.world.difficulty import DIFFICULTIES, Difficulty
+from cpo.world.folder import check_knob, write_marker, write_once
+from cpo.world.generation import forget, generate
 
 VERSION = 2
 """Raised whenever the same knobs would give other words or other pixels."""
@@ -54,6 +53,8 @@ class ChestWorld:
         True
     """
 
+    kind, records = "chest_world", "studies"
+
     def __init__(
         self,
         *,
@@ -72,17 +73,18 @@ class ChestWorld:
         self.test_share, self.validate_share = test_share, validate_share
         self.ap_share, self.device_share = ap_share, device_share
         self.difficulty, self.jpeg_quality = difficulty, jpeg_quality
-        _check("studies", studies, studies >= 8, "at least 8")
-        _check("image_size", image_size, 64 <= image_size <= 1024, "in [64, 1024]")
-        _check("seed", seed, seed >= 0, "at least 0")
-        _check("workers", workers, workers >= 1, "at least 1")
+        check_knob("studies", studies, studies >= 8, "at least 8")
+        check_knob("image_size", image_size, 64 <= image_size <= 1024, "in [64, 1024]")
+        check_knob("seed", seed, seed >= 0, "at least 0")
+        check_knob("workers", workers, workers >= 1, "at least 1")
         for name in ("test_share", "validate_share"):
-            _check(name, getattr(self, name), 0 < getattr(self, name) < 1, "in (0, 1)")
-        _check("test_share + validate_share", test_share + validate_share, test_share + validate_share < 1, "below 1")
+            check_knob(name, getattr(self, name), 0 < getattr(self, name) < 1, "in (0, 1)")
+        both = test_share + validate_share
+        check_knob("test_share + validate_share", both, both < 1, "below 1")
         for name in ("ap_share", "device_share"):
-            _check(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "in [0, 1]")
-        _check("difficulty", difficulty, difficulty in DIFFICULTIES, f"one of {', '.join(DIFFICULTIES)}")
-        _check("jpeg_quality", jpeg_quality, 50 <= jpeg_quality <= 100, "in [50, 100]")
+            check_knob(name, getattr(self, name), 0 <= getattr(self, name) <= 1, "in [0, 1]")
+        check_knob("difficulty", difficulty, difficulty in DIFFICULTIES, f"one of {', '.join(DIFFICULTIES)}")
+        check_knob("jpeg_quality", jpeg_quality, 50 <= jpeg_quality <= 100, "in [50, 100]")
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -135,32 +137,11 @@ class ChestWorld:
         Raises:
             DataError: The folder is there and is not complete, or `root` cannot be written.
         """
-        target = Path(root) / self.name
-        try:
-            built = build_directory(target, self._generate, resumable=True)
-        except OSError as error:
-            raise DataError(
-                got=f"{root}: {error}",
-                wanted="a folder with room to write to",
-                remedy="free space and run again, which goes on where this stopped, or pass another folder",
-            ) from error
-        if not built:
-            self._check_complete(target)
-        return target
-
-    def _check_complete(self, target: Path) -> None:
-        marker = target / "truth" / "world.json"
-        found = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else {}
-        if found.get("fingerprint") != self.fingerprint or not found.get("complete"):
-            raise DataError(
-                got=f"{target} without its marker truth/world.json",
-                wanted="a complete world, or no folder of that name",
-                remedy=f"delete the folder and run again: rm -r {target}",
-            )
+        return write_once(Path(root) / self.name, self.fingerprint, self._generate)
 
     def _generate(self, folder: Path) -> None:
         (folder / "truth").mkdir(exist_ok=True)
-        studies = generate(self, folder)
+        studies = [study for study, _ in generate(self, folder)]
         labels = [self.graph.labels(study.states) for study in studies]
         layout.write_tables(folder, studies, labels, self.image_size)
         layout.write_truth(folder, studies)
@@ -168,29 +149,37 @@ class ChestWorld:
         forget(folder)
         content = {"world": "chest_world", "version": VERSION, "fingerprint": self.fingerprint, "knobs": self.knobs}
         content |= {"difficulty": asdict(self._level)}
-        write_json(folder / "truth" / "world.json", content | {"complete": True})
+        write_marker(folder, content)
 
-    def patients(self) -> list[list[Ids]]:
+    def groups(self) -> list[list[Ids]]:
         """Names and splits of all studies, by patient."""
         rng = self._rng(_IDS, 0)
         return layout.draw_ids(rng, self.studies, test_share=self.test_share, validate_share=self.validate_share)
 
-    def study(self, index: int, ids: Ids, patient: int) -> tuple[Study, str]:
+    def record(self, index: int, names: Ids, group: int) -> tuple[Study, str]:
         """What is true of the study at a position, and its report.
 
         Args:
             index: Position of the study, from 0.
-            ids: Its names.
-            patient: Position of its patient, from 0.
+            names: Its names.
+            group: Position of its patient, from 0.
         """
         rng = self._rng(_CAUSES, index)
         level = self._level
         causes = draw_causes(rng, self.graph, uncertain_share=level.uncertain_share, severities=level.severities)
         rng = self._rng(_NUISANCES, index)
         nuisances = draw_nuisances(rng, ap_share=self.ap_share, device_share=self.device_share)
-        sex = "F" if patient % 2 else "M"
+        sex = "F" if group % 2 else "M"
         report = write_report(self._rng(_WORDS, index), self._lexicon, causes, nuisances, sex)
-        return Study(ids, sex, causes, nuisances, report.negated), report.text
+        return Study(names, sex, causes, nuisances, report.negated), report.text
+
+    def files(self, index: int, record: tuple[Study, str], group: int) -> dict[str, Callable[[], bytes]]:
+        """Report and film of a study, by path."""
+        study, report = record
+        return {
+            layout.report_path(study.ids): report.encode,
+            layout.image_path(study.ids): partial(self.film, index, study, group),
+        }
 
     def film(self, index: int, study: Study, patient: int) -> bytes:
         """The JPEG file of the study at a position."""
@@ -211,8 +200,3 @@ class ChestWorld:
 
     def _rng(self, purpose: int, index: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence([self.seed, purpose, index]))
-
-
-def _check(name: str, value: object, right: bool, wanted: str) -> None:
-    if not right:
-        raise ConfigError(got=f"{name}={value}", wanted=f"{name} {wanted}", remedy=f"pass dataset.world.{name}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cpo.dataset.split import check_groups, split_groups
+from cpo.dataset.split import split_groups
 from cpo.errors import ConfigError, DataError
 from cpo.records import Access, Provenance, Sample, Trajectory
 
@@ -31,22 +31,6 @@ def make_samples(groups: Sequence[int]) -> list[Sample]:
 
 
 GROUPS = st.lists(st.integers(0, 12), min_size=2, max_size=80).filter(lambda groups: len(set(groups)) > 1)
-
-
-def test_groups_that_keep_to_their_split_pass() -> None:
-    check_groups([make_sample(1, "a"), make_sample(2, "a"), make_sample(3, "b", "test")])
-
-
-def test_an_open_group_that_crosses_a_split_is_named() -> None:
-    with pytest.raises(DataError, match="group 'a' crosses splits"):
-        check_groups([make_sample(1, "a"), make_sample(2, "b"), make_sample(3, "a", "test")])
-
-
-def test_a_credentialed_group_that_crosses_a_split_is_shown_by_rows_only() -> None:
-    crossing = [make_sample(7, "19999991", "train", "credentialed"), make_sample(9, "19999991", "test", "credentialed")]
-    with pytest.raises(DataError, match=r"train \(table.csv row 7\) and in test \(table.csv row 9\)") as caught:
-        check_groups(crossing)
-    assert "19999991" not in str(caught.value)
 
 
 @given(GROUPS, st.floats(0.3, 0.7), st.integers(0, 99))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -23,7 +24,8 @@ def attribute(name: str) -> Attribute:
 def graph(
     *edges: tuple[str, str, Relation], attributes: str = "abc", diseases: tuple[str, ...] = ("D", "E")
 ) -> ConceptGraph:
-    return ConceptGraph("small", diseases, {a: attribute(a) for a in attributes}, tuple(Edge(*e) for e in edges))
+    relations = tuple(Edge(*edge) for edge in edges)
+    return ConceptGraph("small", diseases, {a: attribute(a) for a in attributes}, relations, "nothing")
 
 
 LINK, BAN = Relation.ASSOCIATION, Relation.EXCLUSION
@@ -120,7 +122,7 @@ def test_a_question_about_an_unknown_name_is_refused(chest: ConceptGraph) -> Non
         ("{", "JSON"),
         ("[]", "not a concept graph"),
         ('{"format": "cpo concept graph", "version": 99}', "not a concept graph of version"),
-        ('{"format": "cpo concept graph", "version": 1, "name": "x"}', "no attributes, diseases"),
+        ('{"format": "cpo concept graph", "version": 1, "name": "x"}', "no attributes, default, diseases"),
     ],
 )
 def test_a_file_that_is_no_graph_is_refused(content: str, said: str, tmp_path: Path) -> None:
@@ -151,18 +153,31 @@ def test_an_attribute_without_category_or_words_is_refused(
         ConceptGraph.load(path)
 
 
+@pytest.mark.parametrize("change", [{"default": "Edema"}, {"phrases": {"Edema": "has edema"}}])
+def test_a_default_that_is_a_disease_and_phrases_for_some_results_are_refused(
+    chest: ConceptGraph, change: dict[str, object], tmp_path: Path
+) -> None:
+    path = chest.save(tmp_path / "graph.json")
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | change), encoding="utf-8")
+
+    with pytest.raises(DataError, match="a phrase for every result or for none"):
+        ConceptGraph.load(path)
+
+
 def test_an_unknown_graph_is_refused_with_the_shipped_names() -> None:
     with pytest.raises(DataError, match=r"a shipped graph \(chest"):
         ConceptGraph.load("thorax")
 
 
 def test_the_chest_graph_has_the_twelve_diseases_and_all_four_categories(chest: ConceptGraph) -> None:
-    categories = [a.category for a in chest.attributes.values()]
+    categories = Counter(a.category for a in chest.attributes.values())
 
     assert len(chest.diseases) == 12
     assert not {"No Finding", "Support Devices"} & set(chest.diseases)
+    assert chest.default == "No Finding"
     assert len(chest.attributes) >= 40
-    assert min(categories.count(category) for category in Category) >= 5
+    assert set(categories) == {Category.MORPHOLOGY, Category.DENSITY, Category.ANATOMY, Category.FUNCTION}
+    assert min(categories.values()) >= 5
 
 
 def test_every_disease_of_the_chest_graph_has_a_hallmark_and_a_shared_attribute(chest: ConceptGraph) -> None:

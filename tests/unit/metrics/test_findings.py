@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
+from cpo.answers import ListedAnswer, Malformed
 from cpo.errors import ConfigError, DataError, ShapeError
 from cpo.metrics.findings import FindingScores, score_findings
 
@@ -31,9 +32,14 @@ def names(rows: np.ndarray) -> list[list[str]]:
     return [[d for d, s in zip(DISEASES, row, strict=True) if s] for row in rows]
 
 
+def read(completions: list[str]) -> list[frozenset[str] | Malformed]:
+    answers = ListedAnswer("The disease of this patient is {}.", RESULTS)
+    return [answers.read_completion(text) for text in completions]
+
+
 def judged(predictions: list[str], truth: list[list[str]], **knobs: int) -> FindingScores:
     return score_findings(
-        predictions, truth, range(len(truth)), results=RESULTS, diseases=DISEASES, seed=0, **{"resamples": 50, **knobs}
+        read(predictions), truth, range(len(truth)), results=RESULTS, diseases=DISEASES, seed=0, **{"resamples": 50, **knobs}
     )
 
 
@@ -93,7 +99,7 @@ def test_without_any_scored_disease_the_average_is_undefined() -> None:
 
 def test_the_interval_is_clustered_by_patient() -> None:
     truth, said = draw(40, seed=4)
-    predictions, true = texts(said) * 5, names(truth) * 5
+    predictions, true = read(texts(said)) * 5, names(truth) * 5
     knobs = {"results": RESULTS, "diseases": DISEASES, "min_positives": 5, "seed": 0}
     by_patient = score_findings(predictions, true, list(range(40)) * 5, **knobs)
     by_study = score_findings(predictions, true, range(200), **knobs)

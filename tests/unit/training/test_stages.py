@@ -62,6 +62,7 @@ def recipe(**changes: Any) -> AdamWCosine:
         "accumulate": 1,
         "epochs": 1.0,
         "max_steps": -1,
+        "early_stop": 0,
     }
     return AdamWCosine(**{**knobs, **changes})
 

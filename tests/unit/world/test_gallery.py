@@ -49,7 +49,7 @@ def test_facts_name_the_difficulty_and_count_patients(content: dict[str, Any], s
     facts = dict(content["facts"])
 
     assert facts["Difficulty"].startswith("default: severities")
-    assert facts["Studies"] == f"40 of {len(small.patients())} patients"
+    assert facts["Studies"] == f"40 of {len(small.groups())} patients"
     assert small.fingerprint in facts["Fingerprint"]
 
 

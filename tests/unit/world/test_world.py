@@ -24,7 +24,7 @@ from cpo.errors import ConfigError, DataError
 from cpo.graph.schema import ConceptGraph
 from cpo.records import LabelState
 from cpo.world.chest import ChestWorld, contact_sheet, layout, read
-from cpo.world.chest.difficulty import DIFFICULTIES
+from cpo.world.difficulty import DIFFICULTIES
 
 TABLES = "mimic-cxr-jpg/2.1.0/mimic-cxr-2.0.0-{}.csv.gz"
 OFFICIAL = Path(__file__).parents[3].parent / "shared/samples/synthetic/mimic-cxr-jpg"
@@ -87,7 +87,7 @@ def test_the_columns_are_the_official_ones(written: Path, table: str) -> None:
 
 
 def test_a_patient_has_one_to_four_studies_of_one_split_in_order_of_their_dates() -> None:
-    patients = ChestWorld(studies=2000, test_share=0.1, validate_share=0.05).patients()
+    patients = ChestWorld(studies=2000, test_share=0.1, validate_share=0.05).groups()
     splits = Counter(ids.split for studies in patients for ids in studies)
 
     assert sum(map(len, patients)) == 2000
@@ -229,7 +229,7 @@ def test_a_stopped_generation_draws_only_what_is_missing_and_ends_in_the_same_by
     assert not (tmp_path / small.name).exists()
     assert len(list(unfinished.rglob("*.jpg"))) == 36
 
-    first_batch = sum(map(len, small.patients()[:16]))
+    first_batch = sum(map(len, small.groups()[:16]))
     drawn = count_films(monkeypatch)
     assert digest(small.write(tmp_path)) == digest(written)
     assert drawn == list(range(first_batch, 40))
@@ -240,7 +240,7 @@ def test_what_a_kill_left_damaged_is_drawn_again(
     written: Path, small: ChestWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     unfinished = killed_after(small, tmp_path, 36, monkeypatch)
-    film = unfinished / layout.image_path(small.patients()[0][0])
+    film = unfinished / layout.image_path(small.groups()[0][0])
     journal = unfinished / "journal.jsonl"
     if damage == "half":
         film.write_bytes(film.read_bytes()[:200])
@@ -348,8 +348,8 @@ def test_levels_rise_in_everything_that_makes_a_world_hard() -> None:
 def test_levels_show_the_same_patients_easy_ones_more_plainly() -> None:
     def faint(level: str) -> tuple[list[set[str]], int]:
         world = ChestWorld(studies=200, seed=1, difficulty=level)
-        names = (ids for studies in world.patients() for ids in studies)
-        studies = [world.study(index, ids, index)[0].causes for index, ids in enumerate(names)]
+        names = (ids for studies in world.groups() for ids in studies)
+        studies = [world.record(index, ids, index)[0].causes for index, ids in enumerate(names)]
         grades = [f.severity for causes in studies for f in causes.findings if f.state is LabelState.PRESENT]
         return [set(causes.diseases) for causes in studies], grades.count("mild")
 
@@ -362,9 +362,9 @@ def test_the_words_of_this_version_are_pinned() -> None:
     # a new digest means new worlds under old fingerprints: raise VERSION with it
     world = ChestWorld(studies=60, seed=1)
     text = []
-    for patient, studies in enumerate(world.patients()):
+    for patient, studies in enumerate(world.groups()):
         for ids in studies:
-            study, report = world.study(len(text), ids, patient)
+            study, report = world.record(len(text), ids, patient)
             text.append(json.dumps(study.record()) + report)
 
     assert hashlib.sha256("".join(text).encode()).hexdigest()[:16] == "2ebee001d7c59509"

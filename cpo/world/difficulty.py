@@ -1,7 +1,8 @@
 """How hard a world is: a few named levels, so that a name tells which world a result is from.
 
 Grain, severities, doubt and nuisances are not knobs of their own: two worlds of one level and one seed are one world,
-and nobody has to ask how noisy the default was. All levels draw the same studies from the same seed.
+and nobody has to ask how noisy the default was. All levels draw the same studies (of a road: scenes) from the same
+seed.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ class Difficulty:
 
     Args:
         severities: Shares of mild, moderate and severe findings; they sum to 1.
-        uncertain_share: Share of diseases that are faint on the film and hedged in the report, in [0, 1].
-        noise: Standard deviation of the film's grain, as a share of the grey scale, in [0, 0.2].
-        nuisance: Strength of what differs between films and means nothing, at least 0: turn, shift and zoom of the
-            body, exposure, contrast curve and margins of the site. 0 none, 1 as ordinary films differ. View, devices
-            and lead markers stay as they are: a shift may tie diseases to them, so they must be seen in every world.
+        uncertain_share: Share of diseases (of a road: of what decides) that are faint in the picture and hedged in
+            the text, in [0, 1].
+        noise: Standard deviation of the picture's grain, as a share of the grey scale, in [0, 0.2].
+        nuisance: Strength of what differs between pictures and means nothing, at least 0: turn, shift and zoom of the
+            body or the camera, exposure, contrast, margins. 0 none, 1 as ordinary pictures differ. View, devices and
+            lead markers, night and bus lanes stay as they are: a shift may tie results to them, so they must be seen
+            in every world.
     """
 
     severities: tuple[float, float, float]
