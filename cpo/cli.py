@@ -33,15 +33,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after the program's name; None reads the command line.
 
     Returns:
-        Exit status: 0, or 2 after a mistake.
+        Exit status: 0, 2 after a mistake, or what the subcommand says of what it found.
     """
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except CPOError as error:
         print(error, file=sys.stderr)
         return 2
-    return 0
 
 
 def choices(group: str) -> dict[str, str]:
@@ -85,41 +84,16 @@ def _list(arguments: argparse.Namespace) -> None:
             print(f"{'' if arguments.kind else '  '}{name:<{width}}  {headline}".rstrip())
 
 
+def _check(arguments: argparse.Namespace) -> int:
+    from cpo.commands.data import check
+
+    return check(arguments.settings, arguments.json)
+
+
 def _show(arguments: argparse.Namespace) -> None:
-    from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
+    from cpo.commands.data import show
 
-    from cpo import config
-    from cpo.report.studies import studies_page
-    from cpo.world.chest import contact_sheet, gallery
-
-    out: Path = arguments.out
-    if out.suffix not in (".html", ".png") or arguments.studies < 1:
-        raise ConfigError(
-            got=f"--out {out} --studies {arguments.studies}",
-            wanted="a page (.html) or a contact sheet (.png) of at least one study",
-            remedy="cpo data show dataset=chest_world --out studies.html",
-        )
-    config.register_schemas()
-    try:
-        with initialize_config_dir(str(_conf()), version_base="1.3"):
-            cfg = compose("train", overrides=arguments.overrides)
-    except HydraException as error:
-        raise ConfigError(
-            got=str(error).splitlines()[0],
-            wanted="overrides as train.py takes them",
-            remedy="cpo list datasets shows what there is",
-        ) from error
-    world = cfg.dataset.get("world")
-    if world is None:
-        raise ConfigError(
-            got=f"dataset={cfg.dataset.name}, which is not generated",
-            wanted="a generated world",
-            remedy="cpo data show dataset=chest_world",
-        )
-    root = config.build(world).write(Path(cfg.paths.cache).absolute() / "worlds")
-    n: int = arguments.studies
-    print(studies_page(gallery(root, n), out) if out.suffix == ".html" else contact_sheet(root, n, out))
+    show(arguments.settings)
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -136,14 +110,16 @@ def _report(arguments: argparse.Namespace) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> None:
-    from cpo.commands import score, settings
+    from cpo.commands.run import score
+    from cpo.commands.settings import settings
 
     known = {"pairs": True, "run": True, "out": True}
     print(score(**settings(arguments.settings, known, "cpo score pairs=FILE run=DIR out=FILE.jsonl")))
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from cpo.commands import export, settings
+    from cpo.commands.run import export
+    from cpo.commands.settings import settings
 
     known = {"run": True, "out": True, "merge": False}
     print(export(**settings(arguments.settings, known, "cpo export run=DIR out=DIR merge=true")))
@@ -164,20 +140,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_list)
 
-    data = commands.add_parser("data", help="look at what a dataset holds")
-    command = data.add_subparsers(title="commands", metavar="COMMAND", required=True).add_parser(
-        "show", help="studies of a generated world with reports and truth; the world is made first if need be"
+    data = commands.add_parser("data", help="look at what a dataset holds, and at what is wrong with a copy of it")
+    data_commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    command = data_commands.add_parser(
+        "check", help="verify a copy: layout, columns, counts, images; exit status 0 usable, 1 with losses, 2 unusable"
     )
     command.add_argument(
-        "overrides", nargs="*", metavar="OVERRIDE", help="as for train.py: dataset=chest_world dataset.world.seed=1"
+        "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME dataset.root=FOLDER [page=FILE] [decode=500]"
     )
-    command.add_argument("--studies", type=int, default=12, metavar="N", help="how many (default: 12)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON too")
+    command.set_defaults(run=_check)
+    command = data_commands.add_parser("show", help="some samples as a person would look at them, here and as a page")
     command.add_argument(
-        "--out",
-        type=Path,
-        default=Path("studies.html"),
-        metavar="FILE",
-        help="a page (.html) or a contact sheet (.png) to write (default: studies.html)",
+        "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME [ID] [n=6] [split=train] [out=samples.html]"
     )
     command.set_defaults(run=_show)
 

@@ -124,6 +124,19 @@ def build_all(nodes: DictConfig | Group, **given: Any) -> dict[str, Any]:
     return {str(name): build(node, **given) for name, node in nodes.items()}
 
 
+def build_dataset(node: DictConfig) -> Any:
+    """The reader that a dataset's config describes, over a generated world that is made first if need be.
+
+    Args:
+        node: The group `dataset`, part of a composed root so that its interpolations resolve.
+    """
+    content = resolved(node)
+    world = content.pop("world", None)
+    if world is not None:
+        content["root"] = str(build(world).write(Path(content["root"]).absolute()))
+    return build(content)
+
+
 def check_targets(node: Any) -> None:
     """Refuses any `_target_` outside our own namespace, at any depth.
 

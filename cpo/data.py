@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -55,11 +54,7 @@ class DataPlan:
 
     def dataset(self) -> Any:
         """The reader, over a generated world that is made first if need be."""
-        node = config.resolved(self.cfg.dataset)
-        world = node.pop("world", None)
-        if world is not None:
-            node["root"] = str(config.build(world).write(Path(node["root"]).absolute()))
-        return config.build(node)
+        return config.build_dataset(self.cfg.dataset)
 
     def read(self) -> Data:
         """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging."""

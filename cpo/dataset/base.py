@@ -78,7 +78,7 @@ class Dataset(ABC):
         one_of("media", media, get_args(Media))
         Quarantine(name, quarantine_limit)  # refuses a limit out of range now, not on first use
         self.name, self.root = name, Path(root).expanduser().absolute()
-        self._access, self._media, self._limit = access, media, quarantine_limit
+        self._access, self._media, self.quarantine_limit = access, media, quarantine_limit
         self._index_folder, self._knobs = index, {**knobs, "media": media, "access": access, "name": name}
 
     @property
@@ -160,7 +160,7 @@ class Dataset(ABC):
         index.close()
 
     def _build(self, index: Index) -> None:
-        intake = Intake(self.root, Quarantine(self.name, self._limit), self._media)
+        intake = Intake(self.root, Quarantine(self.name, self.quarantine_limit), self._media)
         summary = Summary(self.scored)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=CONSOLE, transient=True, disable=not CONSOLE.is_terminal) as progress:
@@ -176,7 +176,7 @@ class Dataset(ABC):
         index.finish({"quality": asdict_of(quality), "fingerprint": summary.digest(), "crossing": summary.crossing})
 
     def _check(self) -> None:
-        quality, quarantine = self.quality(), Quarantine(self.name, self._limit)
+        quality, quarantine = self.quality(), Quarantine(self.name, self.quarantine_limit)
         for record in quality.quarantined:
             quarantine.add(record.file, int(record.row), record.reason)
         quarantine.check(kept=quality.samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from cpo.dataset.intake import SourceFile
-from cpo.records import Access, Edit, ImageRef, LabelState, Provenance, Sample, Trajectory
+from cpo.records import Access, Edit, ImageRef, LabelState, Provenance, Released, Sample, Trajectory
 
 MEMORY = ":memory:"
 SPOT_CHECKS = 64
@@ -100,7 +101,8 @@ class LazySamples(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | tuple[Sample, ...]:
         if isinstance(index, slice):
             return tuple(self[i] for i in range(*index.indices(self._size)))
-        place = index + self._size if index < 0 else index
+        place = operator.index(index)  # SQLite would take NumPy's integers for bytes
+        place += self._size if place < 0 else 0
         if not 0 <= place < self._size:
             raise IndexError(f"sample {index} of {self._size}")
         query = "SELECT body FROM sample WHERE split = ? AND place = ?"
@@ -115,38 +117,53 @@ class LazySamples(Sequence[Sample]):
 
 def encode(sample: Sample) -> list[Any]:
     """A sample as JSON; `decode` gives an equal one back."""
-    images = [[i.path, i.time_s, [[e.name, e.params] for e in i.edits]] for i in sample.images]
     origin = sample.provenance
     return [
         sample.id,
         sample.group,
         sample.split,
-        images,
+        _images_as_json(sample.images),
         sample.prompt,
         [sample.factual.thinking, sample.factual.answer],
         dict(sample.labels),
         sample.results,
         dict(sample.metadata),
         [origin.dataset, origin.file, origin.row, origin.access],
+        [
+            [c.target, c.trajectory.thinking, c.trajectory.answer, c.images and _images_as_json(c.images)]
+            for c in sample.counterfactuals
+        ],
     ]
 
 
 def decode(body: Sequence[Any]) -> Sample:
     """The sample that `encode` wrote."""
-    id_, group, split, images, prompt, factual, labels, results, metadata, origin = body
+    id_, group, split, images, prompt, factual, labels, results, metadata, origin, released = body
     dataset, file, row, access = origin
     return Sample(
         id=id_,
         group=group,
         split=split,
-        images=tuple(ImageRef(path, time_s, _edits(edits)) for path, time_s, edits in images),
+        images=_images(images),
         prompt=prompt,
         factual=Trajectory(*factual),
         labels={name: LabelState(state) for name, state in labels.items()},
         results=tuple(results),
         metadata=metadata,
         provenance=Provenance(dataset, file, row, _access(access)),
+        counterfactuals=tuple(
+            Released(target, Trajectory(thinking, answer), None if shown is None else _images(shown))
+            for target, thinking, answer, shown in released
+        ),
     )
+
+
+def _images_as_json(images: Sequence[ImageRef]) -> list[Any]:
+    return [[i.path, i.time_s, [[e.name, e.params] for e in i.edits]] for i in images]
+
+
+def _images(images: Sequence[Any]) -> tuple[ImageRef, ...]:
+    return tuple(ImageRef(path, time_s, _edits(edits)) for path, time_s, edits in images)
 
 
 def _edits(edits: Sequence[Any]) -> tuple[Edit, ...]:

@@ -6,7 +6,11 @@ Layout (versions 2.0.0 and 2.1.0; tables plain or gzipped)::
     <root>/mimic-cxr-jpg/<version>/files/p10/p10000032/s50414267/<dicom_id>.jpg
     <root>/mimic-cxr-jpg/<version>/mimic-cxr-2.0.0-{split,metadata,chexpert,negbio}.csv.gz
 
-The version folders may be left out, and both trees may be merged in one folder.
+The version folders may be left out, and both trees may be merged in one folder. The flat tree that the papers'
+scripts read is found too, with the tables at its root::
+
+    <root>/mimic-cxr-00{0..6}/images/<dicom_id>.jpg
+    <root>/reports/p10/p10000032/s50414267.txt
 """
 
 from __future__ import annotations
@@ -54,6 +58,10 @@ STATES = {1.0: LabelState.PRESENT, 0.0: LabelState.ABSENT, -1.0: LabelState.UNCE
 SUBJECT, STUDY, DICOM = re.compile(r"1\d{7}"), re.compile(r"5\d{7}"), re.compile(r"[0-9a-f]{8}(-[0-9a-f]{8}){4}")
 
 
+PLACE = re.compile(r"p(1\d)/p(\1\d{6})/s(5\d{7})/([0-9a-f]{8}(?:-[0-9a-f]{8}){4})")
+"""An image as other releases name it: its path in `files`, without the extension."""
+
+
 @dataclass(slots=True)
 class Study:
     """The rows of one study in the split table.
@@ -74,6 +82,34 @@ class Study:
 
 
 @dataclass(frozen=True, slots=True)
+class Images:
+    """Where the images of a copy stand.
+
+    Args:
+        files: Folder of the `pNN` folders.
+        shards: Folders of the flat tree instead, each with some of the images; empty for the official one.
+    """
+
+    files: Path
+    shards: tuple[Path, ...] = ()
+
+    @classmethod
+    def find(cls, root: Path) -> Images | None:
+        """Looks for either tree under a root; None where there is none."""
+        official = find_version(root, "mimic-cxr-jpg", "files/p[0-9][0-9]")
+        # the flat tree first: beside it a folder `files` holds the reports alone
+        shards = tuple(sorted(root.glob("mimic-cxr-00[0-6]/images")))
+        return cls((official or root) / "files", shards) if shards or official else None
+
+    def path(self, subject: str, study: str, dicom: str) -> Path:
+        """Where an image stands, or would stand."""
+        if not self.shards:
+            return self.files / f"p{subject[:2]}" / f"p{subject}" / f"s{study}" / f"{dicom}.jpg"
+        places = [shard / f"{dicom}.jpg" for shard in self.shards]
+        return next((place for place in places if place.is_file()), places[0])
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Where the parts of a copy stand, found by `find`.
 
@@ -82,7 +118,7 @@ class Release:
         split: Table of images, studies, patients and splits.
         metadata: Table of acquisition parameters, one row per image.
         labels: Table of labels, one row per study.
-        images: Folder of the `pNN` folders with images.
+        images: Its images.
         reports: Folder of the `pNN` folders with reports.
     """
 
@@ -90,35 +126,34 @@ class Release:
     split: Path
     metadata: Path
     labels: Path
-    images: Path
+    images: Images
     reports: Path
 
     @classmethod
-    def find(cls, root: Path, labels: str) -> Release:
-        """Looks through the official layouts.
+    def find(cls, root: Path, labels: str, *, texts: bool = True) -> Release:
+        """Looks through the official layouts and the papers' own.
 
         Args:
             root: Folder with `mimic-cxr` and `mimic-cxr-jpg`, or with the contents of both.
             labels: `chexpert` or `negbio`.
+            texts: Whether the reports must be there.
 
         Raises:
             DataError: No such folder, an empty one, or one without the parts of this release.
         """
-        if not root.is_dir():
-            raise _lacking(root, "no such folder")
-        if next(root.iterdir(), None) is None:
-            raise _lacking(root, "an empty folder")
+        check_folder(root)
         jpg = find_version(root, "mimic-cxr-jpg", "mimic-cxr-*-split.csv*")
         if jpg is None:
             raise _lacking(root, "no mimic-cxr-*-split.csv(.gz): not a copy of MIMIC-CXR-JPG, or only a part of one")
         tables = {kind: find_table(jpg, f"mimic-cxr-*-{kind}") for kind in ("split", "metadata", labels)}
         if absent := [kind for kind, path in tables.items() if path is None]:
             raise _lacking(jpg, f"no mimic-cxr-*-{absent[0]}.csv(.gz)")
-        reports = find_version(root, "mimic-cxr", "files/p[0-9][0-9]/p*/*.txt")
-        if reports is None:
+        reports = _find_reports(root)
+        if reports is None and texts:
             raise _lacking(root, "no reports (files/pNN/pNNNNNNNN/sNNNNNNNN.txt of mimic-cxr-reports.zip)")
         split, metadata, labelled = (path for path in tables.values() if path is not None)
-        return cls(root, split, metadata, labelled, jpg / "files", reports / "files")
+        images = Images.find(root) or Images(jpg / "files")
+        return cls(root, split, metadata, labelled, images, reports or root / "files")
 
     def name(self, path: Path) -> str:
         """A path relative to the root, as errors and records give it."""
@@ -126,7 +161,7 @@ class Release:
 
     def image(self, study: Study, dicom: str) -> Path:
         """Where an image stands."""
-        return self.images / f"p{study.subject[:2]}" / f"p{study.subject}" / f"s{study.id}" / f"{dicom}.jpg"
+        return self.images.path(study.subject, study.id, dicom)
 
     def report(self, study: Study) -> Path:
         """Where a report stands: beside the study's folder of images, not inside."""
@@ -176,6 +211,25 @@ class Release:
             else:
                 labels[study] = {name: state for name, state in zip(LABELS, states, strict=True) if state is not None}
         return labels
+
+
+def check_folder(root: Path) -> None:
+    """Refuses a root that is not there or empty.
+
+    Raises:
+        DataError: It is.
+    """
+    if not root.is_dir():
+        raise _lacking(root, "no such folder")
+    if next(root.iterdir(), None) is None:
+        raise _lacking(root, "an empty folder")
+
+
+def _find_reports(root: Path) -> Path | None:
+    official = find_version(root, "mimic-cxr", "files/p[0-9][0-9]/p*/*.txt")
+    if official is not None:
+        return official / "files"
+    return root / "reports" if next(root.glob("reports/p[0-9][0-9]/p*/*.txt"), None) is not None else None
 
 
 def _state(cell: str) -> LabelState | None:

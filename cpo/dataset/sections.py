@@ -1,8 +1,9 @@
-"""Sections of a MIMIC-CXR report, found by the rules of the release's own sectioning script.
+"""Sections of a MIMIC-CXR report, found by the release's own sectioning script or by that of the papers.
 
 Source:
     MIT-LCP/mimic-cxr, `txt/section_parser.py`. Its list of some forty single studies whose text is taken by hand is
-    left out: they are read by the same rules as all others.
+    left out: they are read by the same rules as all others. `findings_only` follows the data script of arXiv
+    2505.13081 as it was released.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ def sections(report: str) -> tuple[Section, ...]:
 
 
 def findings(report: str) -> str:
-    r"""The findings of a report as one line of text; empty when it has no such section. The last of several counts.
+    r"""The findings of a report as one line of text; empty when it has none. The last of several counts.
+
+    In a report with neither findings nor impression its last paragraph stands in.
 
     Args:
         report: The whole text of a report.
@@ -96,9 +99,40 @@ def findings(report: str) -> str:
         'The heart is enlarged.'
         >>> findings("FINAL REPORT\n IMPRESSION:  Cardiomegaly.\n")
         ''
+        >>> findings("FINAL REPORT\n HISTORY:  Cough.\n \n Clear lungs.\n")
+        'Clear lungs.'
     """
-    texts = [s.text for s in sections(report) if s.name == "findings"]
+    texts = [s.text for s in sections(report) if s.name in ("findings", "last paragraph")]
     return " ".join(texts[-1].split()) if texts else ""
+
+
+def findings_only(report: str) -> str:
+    r"""The findings of a report as the papers' script extracts them, quirks included; empty when it has none.
+
+    From each line that starts with FINDINGS, in any case, to the next that starts with IMPRESSION: without an
+    impression all that follows is taken too, other sections included. Several passages are joined, lines are joined
+    without a separator (a report's lines open with a space), and a header in lower case stays in the text.
+
+    Args:
+        report: The whole text of a report.
+
+    Example:
+        >>> findings_only("FINAL REPORT\n FINDINGS:  The heart is\n enlarged.\n \n IMPRESSION:  Cardiomegaly.\n")
+        'The heart is enlarged.'
+        >>> findings_only(" Findings: Clear.\n \n NOTIFICATION: By\ntelephone.\n")
+        'Findings: Clear.  NOTIFICATION: Bytelephone.'
+    """
+    kept, inside = [], False
+    for line in report.split("\n"):
+        start = line.strip().upper()
+        if start.startswith("FINDINGS:"):
+            inside = True
+            kept.append(line.split("FINDINGS:", 1)[-1].strip())
+        elif start.startswith("IMPRESSION:"):
+            inside = False
+        elif inside:
+            kept.append(line)
+    return "".join(kept).strip()
 
 
 def _split(report: str) -> list[Section]:

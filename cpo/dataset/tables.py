@@ -43,7 +43,7 @@ def read_table(
 ) -> Iterator[tuple[int, tuple[str, ...]]]:
     """The rows of a CSV: its line number (the header is line 1) and its cells, stripped, in the order of `columns`.
 
-    Rows with more or fewer cells than the header are quarantined.
+    Rows with more or fewer cells than the header are quarantined; cells under nameless columns at its end may lack.
 
     Args:
         path: `.csv` or `.csv.gz`, UTF-8.
@@ -59,10 +59,11 @@ def read_table(
             reader = csv.reader(handle)
             header = [name.strip() for name in next(reader, [])]
             places = _places(header, columns, file)
+            named = max(place for place, name in enumerate(header, start=1) if name)
             rows = 0
             for cells in reader:
                 rows += 1
-                if len(cells) == len(header):
+                if named <= len(cells) <= len(header):
                     yield reader.line_num, tuple(cells[i].strip() for i in places)
                 elif cells:
                     quarantine.add(file, reader.line_num, "number of cells differs from the header's")

@@ -102,13 +102,18 @@ def prompt_text(messages: Any) -> str:
 
 
 def thumbnail(path: Path) -> str | None:
-    """A picture as a `data:` URI, small enough for a page; None when it cannot be read."""
+    """A picture file as a `data:` URI, small enough for a page; None when it cannot be read."""
     try:
         with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((PIXELS, PIXELS))
+            return as_thumbnail(image)
     except (OSError, UnidentifiedImageError):
         return None
+
+
+def as_thumbnail(image: Image.Image) -> str:
+    """A picture as a `data:` URI, small enough for a page."""
+    small = image.convert("RGB")
+    small.thumbnail((PIXELS, PIXELS))
     buffer = io.BytesIO()
     small.save(buffer, format="JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_a_mistake_is_told_as_got_wanted_remedy_with_status_2(
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["dataset=mimic_cxr", "dataset.root=nowhere"], "dataset=mimic_cxr, which is not generated"),
+        (["dataset=mimic_cxr", "dataset.root=nowhere"], "nowhere: no such folder"),
         (["dataset=chest_wold"], "Could not find 'dataset/chest_wold'"),
     ],
 )
@@ -79,7 +80,7 @@ def test_data_show_draws_a_world_that_it_makes_first(tmp_path: Path, capsys: pyt
     sheet = tmp_path / "sheet.png"
     small = ["dataset.world.studies=12", "dataset.world.workers=1", f"paths.cache={tmp_path}"]
 
-    assert main(["data", "show", *small, "--studies", "3", "--out", str(sheet)]) == 0
+    assert main(["data", "show", *small, "n=3", f"out={sheet}"]) == 0
     assert capsys.readouterr().out.split()[-1] == str(sheet)
     with Image.open(sheet) as image:
         assert image.width > 300
@@ -89,17 +90,34 @@ def test_data_show_writes_a_page_that_names_the_world(tmp_path: Path, capsys: py
     page = tmp_path / "studies.html"
     small = ["dataset.world.studies=12", "dataset.world.workers=1", "dataset.world.difficulty=hard"]
 
-    assert main(["data", "show", *small, f"paths.cache={tmp_path}", "--studies", "3", "--out", str(page)]) == 0
+    assert main(["data", "show", *small, f"paths.cache={tmp_path}", "n=3", f"out={page}"]) == 0
     assert capsys.readouterr().out.split()[-1] == str(page)
     html = page.read_text(encoding="utf-8")
     assert "<h1>chest_world-hard-" in html
     assert html.count("data:image/jpeg;base64,") == html.count(" of patient ") // 2 == 3
 
 
-@pytest.mark.parametrize("arguments", [["--out", "studies.pdf"], ["--studies", "0"]])
+def test_data_check_says_that_a_world_is_usable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["dataset.world.studies=12", "dataset.world.workers=1", f"paths.cache={tmp_path}"]
+    page, found = tmp_path / "check.html", tmp_path / "check.json"
+
+    assert main(["data", "check", *small, f"page={page}", "--json", str(found)]) == 0
+    assert "verdict: usable" in capsys.readouterr().out
+    content = json.loads(found.read_text(encoding="utf-8"))
+    assert (content["records"], content["samples"], content["verdict"]) == (12, 12, "usable")
+    assert content["details"]["media_decoded"] == 12
+    assert "This copy is usable." in page.read_text(encoding="utf-8")
+
+
+def test_data_check_says_that_nothing_is_unusable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "dataset=mimic_cxr", f"dataset.root={tmp_path}"]) == 2
+    assert "an empty folder" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["out=studies.pdf"], ["n=0"], ["one", "two"]])
 def test_data_show_refuses_what_it_cannot_write(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "show", *arguments]) == 2
-    assert "a page (.html) or a contact sheet (.png) of at least one study" in capsys.readouterr().err
+    assert "wanted:" in capsys.readouterr().err
 
 
 def test_an_unknown_kind_is_refused_with_the_kinds_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from cpo import config
@@ -73,31 +72,3 @@ def export(*, run: str, out: str, merge: str = "false") -> Path:
         f"equal the run's, to {off:.1e} nats per token"
     )
     return made
-
-
-def settings(given: list[str], known: Mapping[str, bool], usage: str) -> dict[str, str]:
-    """`key=value` arguments of a command.
-
-    Args:
-        given: As on the command line.
-        known: The keys, and whether each is required.
-        usage: A call that works, for the error.
-
-    Raises:
-        ConfigError: One is unknown, twice, absent, or no `key=value`.
-
-    Example:
-        >>> settings(["run=a", "out=b=c"], {"run": True, "out": True, "merge": False}, "cpo export run=DIR out=DIR")
-        {'run': 'a', 'out': 'b=c'}
-    """
-    pairs = [item.partition("=")[::2] for item in given]
-    found = dict(pairs)
-    absent = [key for key, required in known.items() if required and not found.get(key)]
-    strange = [item for item, (key, _) in zip(given, pairs, strict=True) if key not in known or "=" not in item]
-    if absent or strange or len(found) != len(pairs):
-        raise ConfigError(
-            got=f"{' '.join(given) or 'no arguments'}" + (f", without {', '.join(absent)}=" if absent else ""),
-            wanted=" ".join(f"{key}=…" if required else f"[{key}=…]" for key, required in known.items()),
-            remedy=usage,
-        )
-    return found
