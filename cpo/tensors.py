@@ -55,6 +55,8 @@ class PairBatch(_Movable):
             [0, 0] for plain rows, which need no more than causal attention.
         branch_index: int64 [G, M], where the completions behind each prompt stand, in a row; −1 behind the last.
         branch_number: int64 [G, M], which of its prompt's completions a token belongs to, from 0; −1 behind the last.
+        branch_sees: int64 [G, M], how many tokens of its prompt's first completion a token sees too, when later ones
+            continue it from some place on; [0, 0] where none does.
         keys: For each branch a fingerprint of what is scored: pixels, prompt and completion as the policy gets them.
         image_keys: For each distinct image a fingerprint of its pixels as the vision tower gets them.
     """
@@ -79,6 +81,7 @@ class PairBatch(_Movable):
     prompt_index: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
     branch_index: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
     branch_number: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
+    branch_sees: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
     keys: tuple[str, ...] = ()
     image_keys: tuple[str, ...] = ()
 
