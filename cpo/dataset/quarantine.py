@@ -69,11 +69,12 @@ class Quarantine:
         damaged, total = len(self._records), len(self._records) + kept
         if damaged <= self._limit * total:
             return
+        name = self._dataset.partition("-")[0]  # a generated world's name ends in its difficulty
         raise DataError(
             got=f"{damaged} of {total} records of {self._dataset} are damaged: {self._summary()}",
             wanted=f"at most {self._limit:.1%} damaged (quarantine_limit={self._limit})",
-            remedy=f"see them all: cpo data check dataset={self._dataset.partition('-')[0]} dataset.root=…; fetch the files "
-            "named above again, or accept the loss with a larger dataset.quarantine_limit",
+            remedy=f"see them all with cpo data check dataset={name} dataset.root=…; fetch the files named above again, "
+            "or accept the loss with a larger dataset.quarantine_limit",
         )
 
     def _summary(self) -> str:
