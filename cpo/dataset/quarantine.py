@@ -73,7 +73,7 @@ class Quarantine:
         raise DataError(
             got=f"{damaged} of {total} records of {self._dataset} are damaged: {self._summary()}",
             wanted=f"at most {self._limit:.1%} damaged (quarantine_limit={self._limit})",
-            remedy=f"see them all with cpo data check dataset={name} dataset.root=…; fetch the files named above again, "
+            remedy=f"see them all: cpo data check dataset={name} dataset.root=…; fetch the files named above again, "
             "or accept the loss with a larger dataset.quarantine_limit",
         )
 
