@@ -115,13 +115,13 @@ def cluster_bootstraps(
         raise ConfigError(got=f"resamples={resamples}", wanted="resamples ≥ 1", remedy="pass 1000, the usual number")
     if not 0 < level < 1:
         raise ConfigError(got=f"level={level}", wanted="0 < level < 1", remedy="pass 0.95 for a 95 % interval")
-    codes = _codes(clusters)
+    codes = codes_of(clusters)
     count = len(set(clusters))
     values = _checked(statistics(np.ones((1, len(codes)))), rows=1)
     blocks = _resampled(codes, count, resamples, seed) if count > 1 else ()
     draws = np.concatenate([values[:0], *(_checked(statistics(weights), rows=len(weights)) for weights in blocks)])
     return tuple(
-        _interval(value, column, n=len(codes), clusters=count, level=level)
+        interval_of(value, column, n=len(codes), clusters=count, level=level)
         for value, column in zip(values[0].tolist(), draws.T, strict=True)
     )
 
@@ -147,7 +147,7 @@ def ratio(numerator: Array, denominator: Array) -> Array:
     return np.divide(numerator, denominator, out=np.full(numerator.shape, np.nan), where=denominator != 0)
 
 
-def _codes(clusters: Sequence[Hashable]) -> NDArray[np.int64]:
+def codes_of(clusters: Sequence[Hashable]) -> NDArray[np.int64]:
     """Clusters numbered by first appearance, so that renaming patients changes no interval."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(c, len(numbers)) for c in clusters], dtype=np.int64)
@@ -174,7 +174,8 @@ def _checked(values: Array, rows: int) -> Array:
     return values
 
 
-def _interval(value: float, draws: Array, *, n: int, clusters: int, level: float) -> Interval:
+def interval_of(value: float, draws: Array, *, n: int, clusters: int, level: float) -> Interval:
+    """A value with the percentile interval of its draws; undefined draws are counted, not used."""
     defined = draws[~np.isnan(draws)]
     low = high = math.nan
     if len(defined) and not math.isnan(value):

@@ -39,7 +39,13 @@ def read(completions: list[str]) -> list[frozenset[str] | Malformed]:
 
 def judged(predictions: list[str], truth: list[list[str]], **knobs: int) -> FindingScores:
     return score_findings(
-        read(predictions), truth, range(len(truth)), results=RESULTS, diseases=DISEASES, seed=0, **{"resamples": 50, **knobs}
+        read(predictions),
+        truth,
+        range(len(truth)),
+        results=RESULTS,
+        diseases=DISEASES,
+        seed=0,
+        **{"resamples": 50, **knobs},
     )
 
 
