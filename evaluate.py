@@ -2,6 +2,8 @@
 
 python evaluate.py run=outputs/runs/NAME                            the run's own benchmarks: the same numbers
 python evaluate.py run=outputs/runs/NAME benchmark=[preference]     only some
+python evaluate.py run=outputs/runs/NAME benchmark=[disease_classification] from=predictions
+                                                                    its kept completions, without the policy
 """
 
 import hydra

@@ -15,7 +15,7 @@ from rich.console import Console
 from cpo import config
 from cpo.data import Data, DataPlan
 from cpo.errors import ConfigError, DataError
-from cpo.evaluation.benchmark import Benchmark, Scores, flat_values
+from cpo.evaluation.benchmark import Benchmark, Scores, Session, flat_values
 from cpo.files import read_json, write_json, write_text
 from cpo.losses.sft import SFT
 from cpo.policy.loaded import LoadedPolicy
@@ -70,6 +70,7 @@ class Job:
         self.plan = DataPlan(cfg, share=self.init.share)
         self.benchmarks: dict[str, Benchmark] = config.build_all(cfg.benchmark)
         self.tracker = tracker
+        self._base: Path | None = None
         self.summary: dict[str, Any] = {"choices": dict(choices), "seed": self.seed}
         self.summary |= {"fingerprints": {}, "stages": {}, "eval": {}, "finished": False}
         self.summary |= read_json(directory / "summary.json")  # of an earlier part of this run
@@ -158,10 +159,12 @@ class Job:
             self.tracker = CompositeTracker(trackers=[self.tracker, *others])
 
     def base(self, data: Data) -> Path:
-        """The backbone's model directory, made first if need be."""
-        samples = data.sft.samples if data.sft else data.stream.samples
-        with first_ahead():
-            return self.backbone.directory(self.cache, samples=samples, results=data.dataset.results, seed=self.seed)
+        """The backbone's model directory, made first if need be; of whole data, though over-long samples go later."""
+        if self._base is None:
+            samples, results = data.sft.samples if data.sft else data.stream.samples, data.dataset.results
+            with first_ahead():
+                self._base = self.backbone.directory(self.cache, samples=samples, results=results, seed=self.seed)
+        return self._base
 
     def preflight(self, data: Data) -> None:
         """Prints what the preference stage will cost, measured on two steps of the untuned policy.
@@ -272,21 +275,25 @@ class Job:
         console.print(f"[bold]{name:10}[/] {report.steps:,} steps, {how}")
         self.tracker.summary(self.summary)
 
-    def judge(self, phase: str, policy: LoadedPolicy, data: Data) -> None:
+    def judge(self, phase: str, policy: LoadedPolicy | None, data: Data) -> None:
         """Runs every benchmark; scores go to the summary and the trackers, those of the tuned policy to `eval/` too.
 
         A phase that was judged before an interruption is not judged again.
 
         Args:
             phase: `before`, `control` or `after`.
-            policy: To be judged.
+            policy: To be judged; None to score again what an earlier judgement kept.
             data: Gives the held-out part.
         """
         if rank() != 0 or phase in self.summary["eval"]:
             return
         started = time.perf_counter()
         found = {
-            name: benchmark.evaluate(policy, data.held_out, seed=self.seed, progress=self.engine.progress)
+            name: benchmark.evaluate(
+                policy,
+                data.held_out,
+                Session(self.seed, self.directory / "eval" / phase / name, progress=self.engine.progress),
+            )
             for name, benchmark in self.benchmarks.items()
         }
         scores: Scores = {}

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import get_class, instantiate
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf, flag_override
 
 from cpo.errors import ConfigError, CPOError
 
@@ -62,7 +62,7 @@ class TrainConfig:
 
 @dataclass
 class EvaluateConfig:
-    """Root of `evaluate.py`."""
+    """Root of `evaluate.py`, but for `from`: a keyword of Python cannot be a field, so `register_schemas` adds it."""
 
     run: str = MISSING
     benchmark: Group = MISSING
@@ -74,7 +74,10 @@ def register_schemas() -> None:
     """Makes the schemas known to Hydra, so that a misspelt key or a wrong type stops at composition."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
-    store.store(name="evaluate_schema", node=EvaluateConfig)
+    evaluate = OmegaConf.structured(EvaluateConfig)
+    with flag_override(evaluate, "struct", False):
+        evaluate["from"] = "policy"
+    store.store(name="evaluate_schema", node=evaluate)
 
 
 def build(node: DictConfig | Group, **given: Any) -> Any:
@@ -132,6 +135,7 @@ def build_dataset(node: DictConfig) -> Any:
     """
     content = resolved(node)
     world = content.pop("world", None)
+    content.pop("suits", None)  # what other groups take from the dataset
     if world is not None:
         content["root"] = str(build(world).write(Path(content["root"]).absolute()))
     return build(content)

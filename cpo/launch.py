@@ -97,6 +97,8 @@ def evaluate_again(cfg: DictConfig) -> None:
         ConfigError: The command line sets paths.
         DataError: The directory is not that of a finished run, or the model that its adapter was made for is gone.
     """
+    if cfg["from"] not in ("policy", "predictions"):
+        raise ConfigError(got=f"from={cfg['from']}", wanted="policy or predictions", remedy="leave it out")
     directory = Path(cfg.run).absolute()
     summary, run_cfg = finished_run(directory)
     keys = [override.lstrip("+").partition("=")[0] for override in HydraConfig.get().overrides.task]
@@ -111,9 +113,13 @@ def evaluate_again(cfg: DictConfig) -> None:
     run_cfg.benchmark, run_cfg.trainer = cfg.benchmark, cfg.trainer
     job = Job(run_cfg, directory, summary["choices"], CompositeTracker(trackers=[]))
     data = job.data()
-    policy = job.load(Path(job.backbone.adapter_base(directory / "adapter")))
-    job.check_base(policy)
-    policy.model = job.backbone.load_adapter(policy.model, directory / "adapter")
+    policy = None
+    if cfg["from"] == "policy":
+        policy = job.load(Path(job.backbone.adapter_base(directory / "adapter")))
+        job.check_base(policy)
+        policy.model = job.backbone.load_adapter(policy.model, directory / "adapter")
+        for name in job.benchmarks:
+            shutil.rmtree(directory / "eval" / "after" / name, ignore_errors=True)
     job.summary["eval"] = {}
     job.judge("after", policy, data)
     known = summary["eval"].get("after", {})
@@ -147,6 +153,10 @@ def with_own_knobs(chosen: DictConfig, own: DictConfig, keys: Sequence[str]) -> 
 
 class AnnounceSweep(Callback):
     """Prints `sweep: DIR` as the last line of a multirun, after the jobs that failed; then its exit status is 2."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Forgets what failed when the same folder was used before."""
+        shutil.rmtree(Path(config.hydra.sweep.dir).absolute() / "failed", ignore_errors=True)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """See Hydra's `Callback`."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from rich.console import Console
 from rich.progress import track
 
 from cpo.answers import AnswerFormat
+from cpo.errors import DataError
 from cpo.policy.loaded import LoadedPolicy
 from cpo.preference.pairing import PairSet
 from cpo.records import Sample
@@ -40,6 +42,22 @@ class HeldOut:
     scored: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Session:
+    """One judgement of one policy by one benchmark.
+
+    Args:
+        seed: Of the bootstrap and of any shuffling.
+        folder: Where the benchmark keeps what it makes (completions, curves): it stays in the run directory, may hold
+            texts, and no tracker sees it.
+        progress: Show progress bars.
+    """
+
+    seed: int
+    folder: Path
+    progress: bool = False
+
+
 class Benchmark(ABC):
     """A way to judge a policy. A new one is one file with a subclass and one YAML that names it."""
 
@@ -47,15 +65,29 @@ class Benchmark(ABC):
     """What is measured and how, in one sentence; stands beside the numbers."""
 
     @abstractmethod
-    def evaluate(self, policy: LoadedPolicy, held_out: HeldOut, *, seed: int, progress: bool) -> Scores:
+    def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """Scores per concept.
 
         Args:
-            policy: To be judged.
+            policy: To be judged; None when only what an earlier judgement kept is to be scored again.
             held_out: What to judge it on.
-            seed: Of the bootstrap and of any shuffling.
-            progress: Show a progress bar.
+            session: How, and where to keep what is made.
         """
+
+
+def needs_policy(policy: LoadedPolicy | None, benchmark: str) -> LoadedPolicy:
+    """The policy of a benchmark that scores rather than generates.
+
+    Raises:
+        DataError: There is none.
+    """
+    if policy is None:
+        raise DataError(
+            got=f"benchmark={benchmark} from=predictions",
+            wanted="the policy: its scores are log-probs, which are not kept",
+            remedy="leave from=predictions out, or choose benchmarks that read completions",
+        )
+    return policy
 
 
 def in_batches(batches: Iterator[T], *, total: int, what: str, progress: bool) -> Iterable[T]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from cpo.errors import ConfigError, DataError
-from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, in_batches
+from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, Session
+from cpo.evaluation.predictions import Predictions
 from cpo.metrics.findings import FindingScores, score_findings
 from cpo.policy.loaded import LoadedPolicy
 from cpo.records import Sample
@@ -56,16 +57,23 @@ class DiseaseClassification(Benchmark):
         self.limit, self.batch_size, self.max_new_tokens = limit, batch_size, max_new_tokens
         self.min_positives, self.resamples, self.shuffled = min_positives, resamples, shuffled
 
-    def evaluate(self, policy: LoadedPolicy, held_out: HeldOut, *, seed: int, progress: bool) -> Scores:
+    def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """See `Benchmark.evaluate`."""
         samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
         arms = {"": samples}
         if self.shuffled:
-            arms["shuffled_"] = with_shuffled_pictures(samples, seed)
+            arms["shuffled_"] = with_shuffled_pictures(samples, session.seed)
         scores: Scores = {}
         for prefix, shown in arms.items():
-            texts = self._generate(policy, shown, progress=progress, what=f"judging {prefix.rstrip('_') or 'answers'}")
-            everything = self._score(texts, samples, held_out, held_out.scored, self.min_positives, seed)
+            texts = Predictions(session.folder / f"{prefix}predictions.jsonl").of(
+                policy,
+                shown,
+                batch_size=self.batch_size,
+                max_new_tokens=self.max_new_tokens,
+                progress=session.progress,
+                what=f"judging {prefix.rstrip('_') or 'answers'}",
+            )
+            everything = self._score(texts, samples, held_out, held_out.scored, self.min_positives, session.seed)
             scored = tuple(everything.diseases)
             for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
                 kept = [i for i in indices if i < len(samples)]
@@ -73,16 +81,13 @@ class DiseaseClassification(Benchmark):
                     everything
                     if concept == "all"
                     # the same diseases for every concept, so that their averages can be compared
-                    else self._score([texts[i] for i in kept], [samples[i] for i in kept], held_out, scored, 1, seed)
+                    else self._score(
+                        [texts[i] for i in kept], [samples[i] for i in kept], held_out, scored, 1, session.seed
+                    )
                 )
                 named = {f"{prefix}{key}": value for key, value in found.as_dict().items()}
                 scores.setdefault(concept, {}).update(named)
         return scores
-
-    def _generate(self, policy: LoadedPolicy, samples: Sequence[Sample], *, progress: bool, what: str) -> list[str]:
-        batches = policy.completions(samples, batch_size=self.batch_size, max_new_tokens=self.max_new_tokens)
-        total = -(-len(samples) // self.batch_size)
-        return [text for batch in in_batches(batches, total=total, what=what, progress=progress) for text in batch]
 
     def _score(
         self,

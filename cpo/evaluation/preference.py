@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cpo.errors import ConfigError
-from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, in_batches
+from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, Session, in_batches, needs_policy
 from cpo.metrics.intervals import cluster_bootstraps
 from cpo.policy.loaded import LoadedPolicy
 from cpo.records import PreferencePair
@@ -39,15 +39,15 @@ class Preference(Benchmark):
             )
         self.limit, self.batch_size, self.resamples = limit, batch_size, resamples
 
-    def evaluate(self, policy: LoadedPolicy, held_out: HeldOut, *, seed: int, progress: bool) -> Scores:
+    def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """See `Benchmark.evaluate`."""
         pairs = held_out.pairs.pairs if self.limit == -1 else held_out.pairs.pairs[: self.limit]
-        batches = policy.logps(pairs, batch_size=self.batch_size)
+        batches = needs_policy(policy, "preference").logps(pairs, batch_size=self.batch_size)
         total = -(-len(pairs) // self.batch_size)
         margins = np.concatenate(
             [
                 (logps.chosen[:, None] - logps.rejected).double().cpu().numpy()
-                for logps in in_batches(batches, total=total, what="judging pairs", progress=progress)
+                for logps in in_batches(batches, total=total, what="judging pairs", progress=session.progress)
             ]
         )
         position = {sample.id: index for index, sample in enumerate(held_out.samples)}
@@ -55,7 +55,7 @@ class Preference(Benchmark):
         for concept, indices in {"all": range(len(held_out.samples)), **held_out.concepts}.items():
             members = frozenset(indices)
             rows = [n for n, pair in enumerate(pairs) if position[pair.sample.id] in members]
-            scores[concept] = self._score([pairs[n] for n in rows], margins[rows], seed)
+            scores[concept] = self._score([pairs[n] for n in rows], margins[rows], session.seed)
         return scores
 
     def _score(self, pairs: Sequence[PreferencePair], margins: np.ndarray, seed: int) -> dict[str, object]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cpo.answers import CLOSE, OPEN
 from cpo.errors import ConfigError, DataError
-from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, in_batches
+from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, Session, in_batches, needs_policy
 from cpo.metrics.ranking import score_rankings
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.results import ResultScorer, Thought
@@ -66,7 +66,7 @@ class ZeroShotAUC(Benchmark):
         self.limit, self.batch_size, self.thinking = limit, batch_size, thinking
         self.max_new_tokens, self.normalise, self.resamples = max_new_tokens, normalise, resamples
 
-    def evaluate(self, policy: LoadedPolicy, held_out: HeldOut, *, seed: int, progress: bool) -> Scores:
+    def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """See `Benchmark.evaluate`."""
         samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
         if not held_out.scored:
@@ -75,7 +75,8 @@ class ZeroShotAUC(Benchmark):
                 wanted="one with labels to rank images by",
                 remedy="choose another benchmark: cpo list benchmarks",
             )
-        logps = np.concatenate(list(self._scores(policy, held_out, samples, progress=progress)))
+        asked = needs_policy(policy, "zero_shot_auc")
+        logps = np.concatenate(list(self._scores(asked, held_out, samples, progress=session.progress)))
         if self.normalise:
             logps = logps - np.logaddexp.reduce(logps, axis=1, keepdims=True)
         columns = [held_out.answers.results.index(name) for name in held_out.scored]
@@ -89,7 +90,7 @@ class ZeroShotAUC(Benchmark):
                 [samples[i].group for i in kept],
                 labels=held_out.scored,
                 resamples=self.resamples,
-                seed=seed,
+                seed=session.seed,
             )
             scores[concept] = found.as_dict()
         return scores

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from cpo.answers import ListedAnswer
 from cpo.errors import ConfigError, DataError
-from cpo.evaluation.benchmark import HeldOut, flat_values
+from cpo.evaluation.benchmark import HeldOut, Session, flat_values
 from cpo.evaluation.zero_shot_auc import ZeroShotAUC
 from cpo.policy.loaded import LoadedPolicy
 from cpo.preference.pairing import PairSet
@@ -19,6 +19,7 @@ from cpo.records import PreferencePair, Trajectory
 from cpo.sequence.layouts import Packed
 
 ANSWERS = ListedAnswer("It is {}.", ("large", "small", "clear"))
+SESSION = Session(0, Path("unused"))
 KNOBS: dict[str, Any] = {
     "limit": -1,
     "batch_size": 3,
@@ -42,7 +43,7 @@ def loaded(policy: Any, encoder: Any, directory: Path) -> LoadedPolicy:
 
 
 def test_the_score_of_a_label_is_the_log_prob_of_its_answer(loaded: LoadedPolicy, held_out: HeldOut) -> None:
-    found = ZeroShotAUC(**KNOBS).evaluate(loaded, held_out, seed=0, progress=False)
+    found = ZeroShotAUC(**KNOBS).evaluate(loaded, held_out, SESSION)
     samples = held_out.samples
     expected = []
     for name in held_out.scored:
@@ -59,7 +60,7 @@ def test_scores_can_be_normalised_and_taken_behind_the_policys_own_thinking(
     loaded: LoadedPolicy, held_out: HeldOut, thinking: str
 ) -> None:
     benchmark = ZeroShotAUC(**{**KNOBS, "thinking": thinking, "normalise": True, "limit": 4})
-    found = benchmark.evaluate(loaded, held_out, seed=0, progress=False)
+    found = benchmark.evaluate(loaded, held_out, SESSION)
     assert 0 <= found["all"]["auroc"]["value"] <= 1
     assert found["all"]["auroc"]["n"] == 4
 
@@ -68,4 +69,4 @@ def test_mistakes_are_refused(loaded: LoadedPolicy, held_out: HeldOut) -> None:
     with pytest.raises(ConfigError, match="limit=0"):
         ZeroShotAUC(**{**KNOBS, "limit": 0})
     with pytest.raises(DataError, match="no labels"):
-        ZeroShotAUC(**KNOBS).evaluate(loaded, replace(held_out, scored=()), seed=0, progress=False)
+        ZeroShotAUC(**KNOBS).evaluate(loaded, replace(held_out, scored=()), SESSION)
