@@ -64,7 +64,8 @@ class TrainConfig:
 class EvaluateConfig:
     """Root of `evaluate.py`, but for `from`: a keyword of Python cannot be a field, so `register_schemas` adds it."""
 
-    run: str = MISSING
+    run: str = ""
+    compare: list[str] = field(default_factory=list)
     benchmark: Group = MISSING
     trainer: Group = MISSING
     paths: Group = MISSING

@@ -99,6 +99,10 @@ def evaluate_again(cfg: DictConfig) -> None:
     """
     if cfg["from"] not in ("policy", "predictions"):
         raise ConfigError(got=f"from={cfg['from']}", wanted="policy or predictions", remedy="leave it out")
+    if not cfg.run:
+        raise ConfigError(
+            got="neither run= nor compare=", wanted="a run directory", remedy="python evaluate.py run=outputs/runs/NAME"
+        )
     directory = Path(cfg.run).absolute()
     summary, run_cfg = finished_run(directory)
     keys = [override.lstrip("+").partition("=")[0] for override in HydraConfig.get().overrides.task]

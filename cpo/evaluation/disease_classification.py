@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from cpo.answers import Malformed
 from cpo.errors import ConfigError, DataError
 from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, Session
+from cpo.evaluation.items import keep_items
 from cpo.evaluation.predictions import Predictions
-from cpo.metrics.findings import FindingScores, score_findings
+from cpo.metrics.findings import FindingScores, contributions, score_findings
 from cpo.policy.loaded import LoadedPolicy
 from cpo.records import Sample
 
@@ -65,16 +67,14 @@ class DiseaseClassification(Benchmark):
             arms["shuffled_"] = with_shuffled_pictures(samples, session.seed)
         scores: Scores = {}
         for prefix, shown in arms.items():
-            texts = Predictions(session.folder / f"{prefix}predictions.jsonl").of(
-                policy,
-                shown,
-                batch_size=self.batch_size,
-                max_new_tokens=self.max_new_tokens,
-                progress=session.progress,
-                what=f"judging {prefix.rstrip('_') or 'answers'}",
-            )
-            everything = self._score(texts, samples, held_out, held_out.scored, self.min_positives, session.seed)
+            read = self._read(policy, shown, held_out, session, prefix)
+            everything = self._score(read, samples, held_out, held_out.scored, self.min_positives, session.seed)
             scored = tuple(everything.diseases)
+            if not prefix:
+                truth = [sample.results for sample in samples]
+                values = contributions(read, truth, scored)
+                values["malformed"] = np.array([isinstance(answer, Malformed) for answer in read], dtype=np.float64)
+                keep_items(session.folder, [s.content for s in samples], [s.group for s in samples], values)
             for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
                 kept = [i for i in indices if i < len(samples)]
                 found = (
@@ -82,16 +82,37 @@ class DiseaseClassification(Benchmark):
                     if concept == "all"
                     # the same diseases for every concept, so that their averages can be compared
                     else self._score(
-                        [texts[i] for i in kept], [samples[i] for i in kept], held_out, scored, 1, session.seed
+                        [read[i] for i in kept], [samples[i] for i in kept], held_out, scored, 1, session.seed
                     )
                 )
                 named = {f"{prefix}{key}": value for key, value in found.as_dict().items()}
                 scores.setdefault(concept, {}).update(named)
         return scores
 
+    def _read(
+        self,
+        policy: LoadedPolicy | None,
+        samples: Sequence[Sample],
+        held_out: HeldOut,
+        session: Session,
+        prefix: str,
+    ) -> list[frozenset[str] | Malformed]:
+        texts = Predictions(session.folder / f"{prefix}predictions.jsonl").of(
+            policy,
+            samples,
+            batch_size=self.batch_size,
+            max_new_tokens=self.max_new_tokens,
+            progress=session.progress,
+            what=f"judging {prefix.rstrip('_') or 'answers'}",
+        )
+        return [
+            held_out.answers.read_completion(text, thinking=bool(sample.factual.thinking))
+            for text, sample in zip(texts, samples, strict=True)
+        ]
+
     def _score(
         self,
-        texts: Sequence[str],
+        read: Sequence[frozenset[str] | Malformed],
         samples: Sequence[Sample],
         held_out: HeldOut,
         diseases: tuple[str, ...],
@@ -99,10 +120,7 @@ class DiseaseClassification(Benchmark):
         seed: int,
     ) -> FindingScores:
         return score_findings(
-            [
-                held_out.answers.read_completion(t, thinking=bool(s.factual.thinking))
-                for t, s in zip(texts, samples, strict=True)
-            ],
+            read,
             [sample.results for sample in samples],
             [sample.group for sample in samples],
             results=held_out.answers.results,

@@ -8,8 +8,10 @@ import numpy as np
 
 from cpo.errors import ConfigError
 from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, Session, in_batches, needs_policy
+from cpo.evaluation.items import keep_items
 from cpo.metrics.intervals import cluster_bootstraps
 from cpo.policy.loaded import LoadedPolicy
+from cpo.preference.pairing import pair_content
 from cpo.records import PreferencePair
 
 
@@ -50,6 +52,8 @@ class Preference(Benchmark):
                 for logps in in_batches(batches, total=total, what="judging pairs", progress=session.progress)
             ]
         )
+        values = {"pair_accuracy": (margins > 0).mean(axis=1), "margin": margins.mean(axis=1)}
+        keep_items(session.folder, [pair_content(p) for p in pairs], [p.sample.group for p in pairs], values)
         position = {sample.id: index for index, sample in enumerate(held_out.samples)}
         scores: Scores = {}
         for concept, indices in {"all": range(len(held_out.samples)), **held_out.concepts}.items():

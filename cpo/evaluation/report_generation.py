@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from cpo.answers import CLOSE, OPEN
 from cpo.errors import ConfigError, DataError
 from cpo.evaluation.benchmark import Benchmark, HeldOut, Scores, Session
+from cpo.evaluation.items import keep_items
 from cpo.evaluation.predictions import Predictions
 from cpo.metrics.captions import repetition, require_tools, score_captions
 from cpo.metrics.intervals import Array, cluster_bootstraps
@@ -76,14 +77,16 @@ class ReportGeneration(Benchmark):
         scores: Scores = {}
         for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
             kept = [i for i in indices if i < len(samples)]
-            scores[concept] = self._score(
+            scores[concept], per_text = self._score(
                 [texts[i] for i in kept], [references[i] for i in kept], [groups[i] for i in kept], session.seed
             )
+            if concept == "all":
+                keep_items(session.folder, [sample.content for sample in samples], groups, per_text)
         return scores
 
     def _score(
         self, texts: Sequence[str], references: Sequence[str], groups: Sequence[str], seed: int
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], Mapping[str, Array]]:
         written = [findings_of(text) for text in texts]
         found = score_captions(written, [[r] for r in references], groups, resamples=self.resamples, seed=seed)
         lengths = np.array([[len(w.split()), len(r.split())] for w, r in zip(written, references, strict=True)])
@@ -95,12 +98,13 @@ class ReportGeneration(Benchmark):
 
         ratio, repeated = cluster_bootstraps(beside, groups, resamples=self.resamples, seed=seed)
         unclosed = sum(CLOSE not in text for text in texts)
-        return {
-            **{name: interval.as_dict() for name, interval in found.items()},
+        values = {
+            **{name: interval.as_dict() for name, interval in found.intervals.items()},
             "length_ratio": ratio.as_dict(),
             "repetition": repeated.as_dict(),
             "unclosed": {"count": unclosed, "answers": len(texts)},
         }
+        return values, found.per_text
 
 
 def findings_of(text: str) -> str:

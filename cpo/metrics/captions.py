@@ -11,6 +11,7 @@ import io
 import shutil
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,19 @@ def require_tools() -> None:
         )
 
 
+@dataclass(frozen=True)
+class CaptionScores:
+    """Scores of a corpus.
+
+    Args:
+        intervals: Each metric with its clustered interval.
+        per_text: Those that are means over texts (and METEOR), one value per text.
+    """
+
+    intervals: Mapping[str, Interval]
+    per_text: Mapping[str, Array]
+
+
 def score_captions(
     predictions: Sequence[str],
     references: Sequence[Sequence[str]],
@@ -55,7 +69,7 @@ def score_captions(
     resamples: int = 1000,
     level: float = 0.95,
     seed: int,
-) -> dict[str, Interval]:
+) -> CaptionScores:
     """BLEU-1..4, ROUGE-L, CIDEr and METEOR of a corpus, each with a clustered interval.
 
     BLEU is a statistic of the corpus and is computed anew on each resample; ROUGE-L and CIDEr are means over texts,
@@ -93,7 +107,7 @@ def score_captions(
         )
     require_tools()
     truth, said = _tokenised(references), _tokenised([[text] for text in predictions])
-    per_text = _scores(truth, said)
+    per_text, meteor = _scores(truth, said)
     statistics = [*(_bleu(truth, said, n) for n in range(4)), *(_mean(per_text[name]) for name in METRICS[4:])]
     intervals = cluster_bootstraps(
         lambda weights: np.stack([statistic(weights) for statistic in statistics], axis=1),
@@ -103,8 +117,8 @@ def score_captions(
         seed=seed,
     )
     found = dict(zip(METRICS, intervals, strict=True))
-    found["meteor"] = _moved(found["meteor"], per_text["meteor_corpus"])
-    return found
+    found["meteor"] = _moved(found["meteor"], meteor)
+    return CaptionScores(found, per_text)
 
 
 def repetition(text: str, n: int = 4) -> float:
@@ -131,7 +145,7 @@ def _tokenised(texts: Sequence[Sequence[str]]) -> Corpus:
     return dict(PTBTokenizer().tokenize(rows))
 
 
-def _scores(truth: Corpus, said: Corpus) -> dict[str, Any]:
+def _scores(truth: Corpus, said: Corpus) -> tuple[dict[str, Array], float]:
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.meteor.meteor import Meteor
     from pycocoevalcap.rouge.rouge import Rouge
@@ -145,12 +159,12 @@ def _scores(truth: Corpus, said: Corpus) -> dict[str, Any]:
         for pipe in (meteor.meteor_p.stdout, meteor.meteor_p.stderr):
             pipe.close()
         meteor.meteor_p.kill()
-    return {
+    found = {
         "rouge_l": np.asarray(rouge, dtype=np.float64),
         "cider": np.asarray(cider, dtype=np.float64),
         "meteor": np.asarray(per_text, dtype=np.float64),
-        "meteor_corpus": float(corpus),
     }
+    return found, float(corpus)
 
 
 def _bleu(truth: Corpus, said: Corpus, n: int) -> Statistic:

@@ -174,6 +174,37 @@ def balanced_accuracy_of(correct: Bools, present: Bools) -> Statistic:
     return lambda weights: (sensitivity(weights) + specificity(weights)) / 2
 
 
+def contributions(
+    read: Sequence[frozenset[str] | Malformed], truth: Sequence[Collection[str]], diseases: Sequence[str]
+) -> dict[str, Array]:
+    """What each item adds to the average accuracy and balanced accuracy: one value per item, whose mean is the metric.
+
+    A right answer about one of P patients with a disease adds N / 2P to its balanced accuracy, about one of the others
+    N / 2(N − P). Diseases without both kinds of item add nothing.
+
+    Args:
+        read: The results that each item's answer names, or why it cannot be read.
+        truth: The results that are true of each item.
+        diseases: Those that are averaged over.
+
+    Example:
+        >>> values = contributions([frozenset({"A"}), frozenset()], [{"A"}, {"A"}], ["A"])
+        >>> values["accuracy"].tolist(), values["balanced_accuracy"].tolist()
+        ([1.0, 0.0], [nan, nan])
+    """
+    present = indicators(truth, diseases)
+    correct = right_answers(read, present, diseases).astype(np.float64)
+    positives = present.sum(axis=0)
+    both = (positives > 0) & (positives < len(present))
+    share = np.where(present, positives, len(present) - positives)[:, both]
+    balanced = (correct[:, both] * len(present) / (2 * share)).sum(axis=1) / both.sum() if both.any() else None
+    nothing = np.full(len(present), np.nan)
+    return {
+        "balanced_accuracy": nothing if balanced is None else balanced,
+        "accuracy": correct.mean(axis=1) if diseases else nothing,
+    }
+
+
 def _share_of(correct: Bools, among: Bools) -> Statistic:
     hits, total = (correct & among).astype(np.float64), among.astype(np.float64)
     return lambda weights: ratio(weights @ hits, weights @ total)

@@ -47,7 +47,7 @@ def test_every_value_is_the_librarys_own_on_the_same_strings(capsys: pytest.Capt
     from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer
 
     predictions, references = corpus()
-    found = score_captions(predictions, references, [n // 2 for n in range(25)], resamples=50, seed=0)
+    found = score_captions(predictions, references, [n // 2 for n in range(25)], resamples=50, seed=0).intervals
     assert capsys.readouterr().out == ""
 
     def tokenised(texts: list[list[str]]) -> Any:
@@ -68,8 +68,8 @@ def test_every_value_is_the_librarys_own_on_the_same_strings(capsys: pytest.Capt
 @JAVA
 def test_equal_texts_score_as_high_as_can_be_and_silence_scores_nothing() -> None:
     _, references = corpus(8)
-    perfect = score_captions([texts[0] for texts in references], references, range(8), resamples=10, seed=0)
-    silent = score_captions([""] * 8, references, range(8), resamples=10, seed=0)
+    perfect = score_captions([texts[0] for texts in references], references, range(8), resamples=10, seed=0).intervals
+    silent = score_captions([""] * 8, references, range(8), resamples=10, seed=0).intervals
     assert perfect["bleu_4"].value == pytest.approx(1, abs=1e-6)
     assert perfect["rouge_l"].value == pytest.approx(1)
     assert [silent[name].value for name in ("rouge_l", "cider", "meteor")] == [0, 0, 0]
