@@ -119,7 +119,7 @@ class DriveLMScores:
 
     @property
     def total(self) -> float:
-        """0.4 judge / 100 + 0.2 language + 0.2 match / 100 + 0.2 accuracy; nan unless all parts exist and match is judged.
+        """0.4 judge / 100 + 0.2 language + 0.2 match / 100 + 0.2 accuracy; nan unless all exist and match is judged.
 
         Example:
             >>> DriveLMScores(0.5, 40.0, 0.3, 60.0, match_judged=True).total
