@@ -54,13 +54,13 @@ class AnswerFormat(ABC):
 
         Args:
             text: The completion, special tokens removed.
-            thinking: Whether it must open with a thinking between its tags; without, it must have no tag.
+            thinking: Whether it must open with a thinking between its tags; else it may.
 
         Example:
             >>> results = ["Lung Opacity", "Pleural Effusion", "Pleural Other"]
             >>> answers = ListedAnswer("The disease of this patient is {}.", results)
             >>> found = answers.read_completion(
-            ...     "<think> Blunted left angle. </think> The disease of this patient is Pleural Effusion, Lung Opacity."
+            ...     "<think> Blunt left angle. </think> The disease of this patient is Pleural Effusion, Lung Opacity."
             ... )
             >>> sorted(found)
             ['Lung Opacity', 'Pleural Effusion']
@@ -69,8 +69,8 @@ class AnswerFormat(ABC):
         """
         before, opened, inside = text.partition(OPEN)
         _, closed, after = inside.partition(CLOSE)
-        if not thinking:
-            return Malformed.TAGS if opened or CLOSE in text else self.read(text)
+        if not thinking and OPEN not in text and CLOSE not in text:
+            return self.read(text)
         if not opened or not closed or before.strip() or text.count(OPEN) > 1 or text.count(CLOSE) > 1:
             return Malformed.TAGS
         return self.read(after)
@@ -174,6 +174,32 @@ class PhrasedAnswer(AnswerFormat):
         """See `AnswerFormat.read`."""
         found = frozenset(self._means[phrase] for phrase in self._pattern.findall(_plain(answer)))
         return found or Malformed.NAMES
+
+
+class FreeAnswer(AnswerFormat):
+    """Free text that names no result: what datasets of pairs have that are not about any.
+
+    Example:
+        >>> FreeAnswer().read("It rains.")
+        frozenset()
+        >>> FreeAnswer().read(" ")
+        <Malformed.SENTENCE: 'sentence'>
+    """
+
+    def __init__(self) -> None:
+        self.results = ()
+
+    def write(self, results: Iterable[str]) -> str:
+        """See `AnswerFormat.write`: there is no result to name."""
+        raise DataError(
+            got=f"free text to be written for {sorted(results)}",
+            wanted="a dataset whose answers name results",
+            remedy="give the dataset its answer sentence and its results",
+        )
+
+    def read(self, answer: str) -> frozenset[str] | Malformed:
+        """See `AnswerFormat.read`."""
+        return frozenset() if answer.strip() else Malformed.SENTENCE
 
 
 def _plain(text: str) -> str:

@@ -59,6 +59,8 @@ class DataPlan:
     def read(self) -> Data:
         """Dataset → drift stream → counterfactuals → preference pairs, for training and for judging."""
         dataset = self.dataset()
+        for split in ("train", self.cfg.held_out):
+            dataset.check_references(split)
         training = tuple(dataset.samples("train"))
         for_sft, for_preference = self._shared_out(training)
         length = None if self.cfg.length == -1 else self.cfg.length

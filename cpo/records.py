@@ -105,6 +105,21 @@ class Trajectory:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """A counterfactual that came with the data.
+
+    Args:
+        target: The result it argues for; empty where the release does not say.
+        trajectory: The counterfactual thinking and answer.
+        images: Other images; None where it is about the sample's own.
+    """
+
+    target: str
+    trajectory: Trajectory
+    images: tuple[ImageRef, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One example: image(s) and prompt, the factual trajectory, and what is known about it.
 
@@ -119,6 +134,7 @@ class Sample:
         results: The true results that `factual.answer` names (diagnoses, driving actions), in the dataset's order.
         metadata: What else the release says of the record (`view`, `site`, …), as strings.
         provenance: Where it comes from.
+        counterfactuals: Those that came with the data, in its order; most releases have none.
     """
 
     id: str
@@ -131,12 +147,21 @@ class Sample:
     results: tuple[str, ...]
     metadata: Mapping[str, str]
     provenance: Provenance
+    counterfactuals: tuple[Released, ...] = ()
 
     @property
     def content(self) -> list[Any]:
         """What decides a training run, for fingerprints; image bytes are covered by the dataset's own fingerprint."""
-        edits = [[[e.name, e.params] for e in i.edits] for i in self.images]
-        return [self.id, self.prompt, self.factual.thinking, self.factual.answer, list(self.results), edits]
+        released = [
+            [c.target, c.trajectory.thinking, c.trajectory.answer, c.images and _edits(c.images)]
+            for c in self.counterfactuals
+        ]
+        own = [self.id, self.prompt, self.factual.thinking, self.factual.answer, list(self.results)]
+        return [*own, _edits(self.images), *([released] if released else [])]
+
+
+def _edits(images: Sequence[ImageRef]) -> list[Any]:
+    return [[[e.name, e.params] for e in i.edits] for i in images]
 
 
 @dataclass(frozen=True, slots=True)

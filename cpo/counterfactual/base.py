@@ -16,7 +16,7 @@ import numpy as np
 
 from cpo.counterfactual.edits import edited_words
 from cpo.errors import ConfigError, DataError
-from cpo.records import Counterfactual, LabelState, Sample, fingerprint
+from cpo.records import Access, Counterfactual, LabelState, Sample, fingerprint
 
 
 class Rejection(StrEnum):
@@ -33,6 +33,10 @@ class Rejection(StrEnum):
     EDITED_TOO_MUCH = "edited too much"
     NOT_REACHABLE = "no licensed edit reaches the target"
     ANSWER_NOT_NAMED = "answer sentence does not name the result"
+    REPLY_CUT_OFF = "reply cut off at its longest"
+    REPLY_DECLINED = "reply declined by the model"
+    NO_REPLY = "no reply"
+    NONE_RELEASED = "nothing released with the sample"
 
 
 Proposer = Callable[[Sample, np.random.Generator], Iterator[Counterfactual | Rejection]]
@@ -53,7 +57,7 @@ class CounterfactualSet:
         short: Samples with fewer counterfactuals than asked for.
         stats: Measurements of the making: `per_second` (kept counterfactuals, validity checks included),
             `valid_share` (kept / proposed), `edited_words_median` (ratio of `edited_words` of the thinking);
-            nan where nothing was proposed.
+            nan where nothing was proposed. A method may add its own (`CounterfactualMethod.account`).
     """
 
     method: str
@@ -132,8 +136,25 @@ class CounterfactualMethod(ABC):
             by_sample=kept,
             rejected=dict(sorted(rejected.items())),
             short=sum(len(found) < self.targets_per_sample for found in kept.values()),
-            stats=measure(samples, kept, sum(rejected.values()), seconds),
+            stats={**measure(samples, kept, sum(rejected.values()), seconds), **self.account()},
         )
+
+    def account(self) -> Mapping[str, float]:
+        """What else there is to say of the last making, for the `stats` of its set; nothing in most methods."""
+        return {}
+
+    def refuse_unless_allowed(self, access: Access, *, acknowledged: bool) -> None:  # noqa: B027 - nothing to refuse
+        """Refuses data that the method would send where it may not go; to be called before a dataset is opened.
+
+        Most methods send nothing anywhere.
+
+        Args:
+            access: Of the dataset.
+            acknowledged: The user took responsibility (`privacy=acknowledged`).
+
+        Raises:
+            PrivacyError: Before a byte is sent.
+        """
 
     @abstractmethod
     def proposer(self, pool: Sequence[Sample]) -> Proposer:

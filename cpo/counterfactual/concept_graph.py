@@ -27,15 +27,15 @@ class ConceptGraphCounterfactual(CounterfactualMethod):
 
     What decides the replaced disease goes, something that decides the target comes, and nothing else changes:
     `Planner` says what the graph licenses, `Rewriter` edits the sentences, `Validity` reads the result. Where several
-    diseases are true the others stay; where none is, the target takes the place of the healthy result.
+    diseases are true the others stay; where none is, the target takes the place of the graph's default result.
 
     Args:
         graph: A shipped concept graph by name, or the path of a JSON file.
         targets: Counterfactuals per sample, each for another target, ≥ 1.
         choice: `nearest` takes the most confusable targets; `drawn` draws them in proportion to how confusable they
             are, so that no disease is argued against much more often than it is true.
-        healthy: The result that says that no disease of the graph is present.
-        healthy_target: Whether the healthy result may be a target, for samples with one disease and none in doubt.
+        healthy_target: Whether the graph's default result may be a target, for samples with one disease and none in
+            doubt.
         max_edit_ratio: Largest ratio of edited words of the thinking, in (0, 1].
 
     Raises:
@@ -49,7 +49,7 @@ class ConceptGraphCounterfactual(CounterfactualMethod):
     """
 
     def __init__(
-        self, *, graph: str, targets: int, choice: Choice, healthy: str, healthy_target: bool, max_edit_ratio: float
+        self, *, graph: str, targets: int, choice: Choice, healthy_target: bool, max_edit_ratio: float
     ) -> None:
         super().__init__("concept_graph", targets)
         if choice not in get_args(Choice):
@@ -60,8 +60,8 @@ class ConceptGraphCounterfactual(CounterfactualMethod):
             )
         self.graph = ConceptGraph.load(graph)
         self.lexicon = Lexicon(self.graph)
-        self.choice, self.healthy = choice, healthy
-        self._planner = Planner(self.graph, healthy if healthy_target else None)
+        self.choice = choice
+        self._planner = Planner(self.graph, self.graph.default if healthy_target else None)
         self._validity = Validity(graph=self.graph, judge=lexicon_judge(self.lexicon), max_edit_ratio=max_edit_ratio)
 
     def proposer(self, pool: Sequence[Sample]) -> Proposer:
@@ -83,7 +83,7 @@ class ConceptGraphCounterfactual(CounterfactualMethod):
         true = tuple(d for d in self.graph.diseases if d in sample.results)
         open_ = tuple(d for d in self.graph.diseases if d not in true and may_be_true(sample, d))
         states = states_of(statements)
-        return self._planner.plans(true=true or (self.healthy,), open_=open_, states=states, clash=habits.clash)
+        return self._planner.plans(true=true or (self.graph.default,), open_=open_, states=states, clash=habits.clash)
 
     def _ranked(self, plans: Mapping[str, Plan], habits: Habits, rng: np.random.Generator) -> list[str]:
         """Targets in the order in which they are tried: by confusability, or drawn in proportion to it."""
@@ -104,7 +104,8 @@ class ConceptGraphCounterfactual(CounterfactualMethod):
     ) -> Counterfactual | Rejection:
         """The counterfactual of one plan, or why it is none."""
         order = tuple(sample.labels)
-        answer = replace_result(sample.factual.answer, sample.results, plan.replaced, plan.target, order)
+        phrases, said = self.graph.phrases, sample.factual.answer
+        answer = replace_result(said, sample.results, plan.replaced, plan.target, order, phrases)
         if answer is None:
             return Rejection.ANSWER_NOT_NAMED
         rewritten = Rewriter(self.lexicon, habits, plan, statements, rng).run()

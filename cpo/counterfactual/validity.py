@@ -40,7 +40,12 @@ def format_broken(trajectory: Trajectory) -> bool:
         (False, True)
     """
     texts = (trajectory.thinking, trajectory.answer)
-    return any(not text.strip() or _MARKUP.search(text) for text in texts)
+    return any(not text.strip() or has_markup(text) for text in texts)
+
+
+def has_markup(text: str) -> bool:
+    """Whether a text has think tags, image or vision tokens, or unfilled placeholders in it."""
+    return _MARKUP.search(text) is not None
 
 
 class Validity:
@@ -91,7 +96,8 @@ class Validity:
     def _contradiction(self, sample: Sample, counterfactual: Counterfactual) -> Rejection | None:
         """Where thinking and answer disagree."""
         diseases, target = set(self.graph.diseases), counterfactual.target
-        claimed = named_results(counterfactual.trajectory.answer, {*diseases, *sample.results, target})
+        names, answer = {*diseases, *sample.results, target}, counterfactual.trajectory.answer
+        claimed = named_results(answer, names, self.graph.phrases)
         if target not in claimed or claimed >= set(sample.results):
             return Rejection.ANSWER_NOT_NAMED
         before, after = self.judge(sample.factual.thinking), self.judge(counterfactual.trajectory.thinking)

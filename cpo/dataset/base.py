@@ -23,7 +23,7 @@ from cpo.dataset.intake import Intake, Media
 from cpo.dataset.quarantine import Quarantine
 from cpo.errors import ConfigError, DataError
 from cpo.files import build_directory
-from cpo.records import Access, DataQuality, LabelState, Quarantined, Sample, fingerprint
+from cpo.records import Access, DataQuality, LabelState, Provenance, Quarantined, Sample, fingerprint
 
 CONSOLE = Console(stderr=True)
 
@@ -54,7 +54,8 @@ class Dataset(ABC):
     must_prove_open: ClassVar[bool] = False
     """True for credentialed releases and what derives from them: only a generated world in their layout is open."""
     published: ClassVar[Mapping[str, int]] = {}
-    """Sizes that the release's authors give, for the doctor: `records`, `samples`, or the name of a split."""
+    """Sizes that the release's authors give, for the doctor: `records`, `samples`, or the name of a split. Those that
+    depend on the copy or its knobs go to the intake's details, as `published`."""
 
     answers: AnswerFormat
     """How its answers name results."""
@@ -109,6 +110,19 @@ class Dataset(ABC):
         self._check()
         index, about = self._opened
         return index.samples(split, about["sizes"].get(split, 0))
+
+    def check_references(self, split: str) -> None:
+        """Refuses a split whose references its authors have left blank: it can be generated for, and nothing else.
+
+        Raises:
+            DataError: It is one.
+        """
+        if split in self.quality().details.get("blank_references", ()):
+            raise DataError(
+                got=f"blank references throughout the {split} split of {self.name}",
+                wanted="references to train on or to score against",
+                remedy="fetch the release that has them, or judge another split with held_out=validate",
+            )
 
     def quality(self) -> DataQuality:
         """What was read, left out and quarantined, however bad it is."""
@@ -205,7 +219,7 @@ class Summary:
         self._scored = frozenset(scored)
         self._digest = hashlib.sha256()
         self._splits, self._states = Counter[str](), Counter[tuple[str, str]]()
-        self._groups: dict[str, tuple[Sample, set[str]]] = {}
+        self._groups: dict[str, tuple[str, Provenance, set[str]]] = {}
         self.crossing: list[str] = []
 
     def add(self, sample: Sample, sizes: Sequence[int]) -> None:
@@ -214,10 +228,11 @@ class Summary:
         self._digest.update(json.dumps(content, ensure_ascii=False, sort_keys=True).encode())
         self._splits[sample.split] += 1
         self._states.update((name, state.value) for name, state in sample.labels.items())
-        first, results = self._groups.setdefault(sample.group, (sample, set()))
+        split, origin, results = self._groups.setdefault(sample.group, (sample.split, sample.provenance, set()))
         results.update(self._scored.intersection(sample.results))
-        if first.split != sample.split:
-            rows = [f"{s.split} ({s.provenance.file} row {s.provenance.row})" for s in (first, sample)]
+        if split != sample.split:
+            places = ((split, origin), (sample.split, sample.provenance))
+            rows = [f"{part} ({place.file} row {place.row})" for part, place in places]
             named = f"group {sample.group!r}" if sample.provenance.access == "open" else "one group"
             self.crossing.append(f"{named} is in {rows[0]} and in {rows[1]}")
 
@@ -229,7 +244,7 @@ class Summary:
         """The counts as a record."""
         samples, quarantined = sum(self._splits.values()), intake.quarantine.records
         seen = samples + sum(intake.excluded.values()) + len(quarantined)
-        per_group = Counter(min(len(results), 3) for _, results in self._groups.values())
+        per_group = Counter(min(len(results), 3) for *_, results in self._groups.values())
         return DataQuality(
             dataset=name,
             records=seen if intake.records is None else intake.records,

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from cpo.answers import ListedAnswer
 from cpo.dataset.intake import DamagedError, Intake, Media
+from cpo.dataset.json_array import array_elements
 from cpo.dataset.labelled import PROMPT, LabelledImages, check_shares, lacking, safe_name, split_of
 from cpo.dataset.mimic_cxr import ANSWER, NO_FINDING
-from cpo.errors import DataError
 from cpo.records import Access, LabelState, Sample
 
 CLASSES = (
@@ -94,7 +94,7 @@ class ChestXDet10(LabelledImages):
         """See `Dataset.read`."""
         seen, boxes = set[str](), 0
         for part, file in zip(PARTS, self.annotations(), strict=True):
-            for row, record in enumerate(read_records(file), start=1):
+            for row, record in array_elements(file, file.name):
                 with intake.record(file.name, row):
                     film = _film(record, seen)
                     found = boxes_of(record)
@@ -114,22 +114,6 @@ class ChestXDet10(LabelledImages):
     def _image(self, part: str, film: str) -> Path:
         places = [self.root / folder / film for folder in (f"{part}_data", part, "images")]
         return next((place for place in places if place.is_file()), places[0])
-
-
-def read_records(file: Path) -> list[Any]:
-    """The list that an annotation file holds.
-
-    Raises:
-        DataError: Not UTF-8, not JSON, or something else than a list.
-    """
-    try:
-        records = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
-        at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise _unlike(file, f"not JSON in UTF-8{at}") from None
-    if not isinstance(records, list):
-        raise _unlike(file, "not a list of records")
-    return records
 
 
 def boxes_of(record: Mapping[str, Any]) -> dict[str, list[list[int]]]:
@@ -161,10 +145,5 @@ def _film(record: Any, seen: set[str]) -> str:
 def _is_box(box: Any) -> bool:
     if not isinstance(box, list) or len(box) != 4 or any(type(edge) is not int for edge in box):
         return False
-    return 0 <= box[0] < box[2] <= SIDE and 0 <= box[1] < box[3] <= SIDE
-
-
-def _unlike(file: Path, what: str) -> DataError:
-    return DataError(
-        got=f"{file.name} is {what}", wanted="the list of records as released", remedy="fetch the file again"
-    )
+    x1, y1, x2, y2 = box
+    return bool(0 <= x1 < x2 <= SIDE and 0 <= y1 < y2 <= SIDE)

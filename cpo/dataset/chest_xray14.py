@@ -121,7 +121,7 @@ class ChestXray14(LabelledImages):
             "entries": file,
             "test_list": f"{self._test_list} ({self._file_name(release.tests)})",
             "test_list_images": sum(line.part == "test" for line in lines.values()),
-            "test_list_images_published": TEST_SIZES[self._test_list],
+            "published": {"test": TEST_SIZES[self._test_list]},
             "boxes": release.count_boxes(intake.quarantine),
             **counts,
         }

@@ -12,7 +12,7 @@ from cpo.answers import ListedAnswer
 from cpo.dataset.base import one_of
 from cpo.dataset.intake import DamagedError, ExcludedError, Intake, Media
 from cpo.dataset.labelled import PROMPT, LabelledImages, lacking
-from cpo.dataset.mimic_cxr import ANSWER, NO_FINDING, NOT_SCORED, Uncertain
+from cpo.dataset.mimic_cxr import ANSWER, NOT_SCORED, Uncertain
 from cpo.dataset.mimic_release import STATES
 from cpo.dataset.tables import find_table, read_table
 from cpo.records import Access, LabelState, Sample
@@ -116,7 +116,7 @@ class CheXpert(LabelledImages):
         )
         self.scored = CHEXPERT5 if scored == "chexpert5" else self.diseases
         self._views = views
-        self._counted = {LabelState.PRESENT} | ({LabelState.UNCERTAIN} if uncertain == "present" else set())
+        self._counted = {LabelState.PRESENT, *([LabelState.UNCERTAIN] if uncertain == "present" else [])}
 
     def annotations(self) -> Sequence[Path]:
         """See `Dataset.annotations`."""
@@ -131,10 +131,10 @@ class CheXpert(LabelledImages):
             keys = ("Study",) if table == "groundtruth" else ("Path", *METADATA.values())
             for row, cells in read_table(path, (*keys, *LABELS), file=file, quarantine=intake.quarantine):
                 with intake.record(file, row):
-                    if cells[0] in seen:
-                        raise DamagedError(f"{keys[0]} listed before")
-                    seen.add(cells[0])
                     place = self._place(table, cells[0])
+                    if place["record"] in seen:
+                        raise DamagedError(f"{keys[0]} listed before")
+                    seen.add(place["record"])
                     labels = read_states(cells[len(keys) :])
                     metadata = dict(zip(METADATA, cells[1 : len(keys)], strict=False))
                     yield self._sample(
@@ -177,13 +177,13 @@ class CheXpert(LabelledImages):
         """The images to show."""
         study = self._folders[place["part"]] / place["study"]
         if "image" not in place:
-            views = sorted(study.glob("view*_*.*")) or [study / "view1_frontal.jpg"]
-            frontal = [view for view in views if "_frontal" in view.name][:1]
-            shown = views if self._views == "all" else frontal
+            shown = sorted(study.glob("view*_*.*")) or [study / "view1_frontal.jpg"]
+        elif side.lower() == place["side"]:
+            shown = [study / place["image"]]
         else:
-            if side.lower() != place["side"]:
-                raise DamagedError("Frontal/Lateral differs from Path")
-            shown = [study / place["image"]] if self._views == "all" or place["side"] == "frontal" else []
+            raise DamagedError("Frontal/Lateral differs from Path")
+        if self._views == "frontal":
+            shown = [path for path in shown if "_frontal" in path.name][:1]
         if not shown:
             raise ExcludedError("no frontal view")
         return shown

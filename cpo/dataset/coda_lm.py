@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from cpo.answers import ListedAnswer, PhrasedAnswer
+from cpo.answers import AnswerFormat, FreeAnswer, ListedAnswer, PhrasedAnswer
 from cpo.dataset.base import Dataset, one_of
 from cpo.dataset.coda_release import (
     EXPLAINED,
@@ -29,14 +29,14 @@ from cpo.dataset.driving_words import ACTIONS, ADVISED, KEEP_GOING, action_label
 from cpo.dataset.intake import DamagedError, ExcludedError, Intake, Media
 from cpo.errors import DataError
 from cpo.records import Access, ImageRef, Provenance, Sample, Trajectory
-from cpo.sequence.pixels import box_edit
+from cpo.sequence.edits import box_edit
 
 Annotations = Literal["json", "vqa"]
 Answers = Literal["phrased", "listed"]
 
 ANSWER = "The ego car should {}."
 
-IMAGE = re.compile(r"(val|test)/images(?:_w_boxes)?/(\w+?)(?:_object_(\d+))?\.jpg", re.ASCII)
+IMAGE = re.compile(r"(val|test)/images(?:_w_bb?oxes)?/(\w+?)(?:_object_(\d+))?\.jpg", re.ASCII)
 
 
 class CodaLM(Dataset):
@@ -110,7 +110,7 @@ class CodaLM(Dataset):
                 "prompt": prompt,
             },
         )
-        self.answers = PhrasedAnswer(ANSWER, ADVISED) if answers == "phrased" else ListedAnswer(ANSWER, ACTIONS)
+        self.answers = _answer_format(task, answers)
         self.labels = ACTIONS if task == "driving_suggestion" else ()
         self.scored = tuple(name for name in self.labels if name != KEEP_GOING)
         self._task, self._language, self._annotations = task, language, annotations
@@ -199,15 +199,18 @@ class CodaLM(Dataset):
         blank = not any(map(_has_answer, (line for _, line in rows)))
         if blank:
             intake.details["blank_references"].append(split)
-        seen = set[int]()
+        seen = set[object]()
         for row, line in rows:
             with intake.record(self._name(file), row):
                 question = parse_line(line)
                 number = question.get("question_id")
                 if not isinstance(number, int) or number in seen:
                     raise DamagedError("question_id is no number, or listed before")
-                seen.add(number)
-                yield self._of_question(file, row, question, split, blank, descriptions, intake)
+                sample = self._of_question(file, row, question, split, blank, descriptions, intake)
+                if sample.id in seen:
+                    raise DamagedError("image asked about before")
+                seen |= {number, sample.id}
+                yield sample
 
     def _of_question(
         self,
@@ -290,6 +293,12 @@ class CodaLM(Dataset):
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
+
+
+def _answer_format(task: Task, answers: Answers) -> AnswerFormat:
+    if task != "driving_suggestion":
+        return FreeAnswer()
+    return PhrasedAnswer(ANSWER, ADVISED) if answers == "phrased" else ListedAnswer(ANSWER, ACTIONS)
 
 
 def _has_answer(line: bytes) -> bool:

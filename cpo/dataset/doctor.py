@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cpo.dataset.base import Dataset
+from cpo.dataset.generated import MARKER
 from cpo.errors import CPOError, DataError
 from cpo.records import DataQuality, Quarantined, Sample
 from cpo.sequence.pixels import read_image
@@ -128,8 +129,13 @@ def _decode(sample: Sample) -> tuple[int, str]:
 
 def _remarks(dataset: Dataset, quality: DataQuality) -> Iterator[str]:
     found = {"records": quality.records, "samples": quality.samples, **quality.by_split}
-    for name, wanted in dataset.published.items():
+    # a generated world has the size that was asked for
+    generated = (dataset.root / MARKER).is_file()
+    published = {} if generated else {**dataset.published, **quality.details.get("published", {})}
+    for name, wanted in published.items():
         if found.get(name) not in (None, wanted):
             yield f"{name}: {found[name]:,} here, {wanted:,} published"
+    if blank := quality.details.get("blank_references"):
+        yield f"blank references in {', '.join(blank)}: to generate for, not to train on or to score against"
     if absent := quality.details.get("media_absent"):
         yield f"{absent:,} images or videos are not there"

@@ -103,7 +103,6 @@ ACTIONS = tuple(DONE)
 TOLD = {
     "night": re.compile(r"\b(?:night|nighttime|after dark)\b", re.IGNORECASE),
     "bus_lane": re.compile(r"\bbus lane\b", re.IGNORECASE),
-    "country": re.compile(r"\b(?:country|rural|fields?|meadows?)\b", re.IGNORECASE),
 }
 """Circumstances that a text may tell of, by the key of the metadata."""
 

@@ -110,17 +110,19 @@ class Intake:
 
     def media_file(self, path: Path) -> None:
         """Checks a media file of the current record; see `image`."""
+        kind = "video" if path.suffix.lower() in VIDEO else "image"
         try:
             size = self._note(path)
+            if not size:
+                raise DamagedError(f"{kind} file empty")
+            if kind == "image" and _cut_off(path, size):
+                raise DamagedError("image file cut off")
         except FileNotFoundError:
             self.absent += 1
             if self.media == "required":
-                raise DamagedError("image file missing" if path.suffix not in VIDEO else "video file missing") from None
-            return
-        if not size:
-            raise DamagedError("image file empty" if path.suffix not in VIDEO else "video file empty")
-        if path.suffix not in VIDEO and _cut_off(path, size):
-            raise DamagedError("image file cut off")
+                raise DamagedError(f"{kind} file missing") from None
+        except OSError:  # a folder of that name, no permission, a name too long
+            raise DamagedError(f"{kind} file cannot be opened") from None
 
     def sources(self) -> tuple[SourceFile, ...]:
         """The files of the record just read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from cpo.dataset.base import Dataset
@@ -75,7 +75,7 @@ class LabelledImages(Dataset):
         metadata: Mapping[str, str],
         at: tuple[str, int],
         thinking: str = "",
-        counted: frozenset[LabelState] = frozenset({LabelState.PRESENT}),
+        counted: Collection[LabelState] = (LabelState.PRESENT,),
     ) -> Sample:
         """A sample whose answer names what is found.
 
@@ -128,7 +128,7 @@ def listed(found: Sequence[str], names: Sequence[str], *, normal: bool) -> dict[
 
 
 def split_of(group: str, shares: Mapping[str, float], rest: str) -> str:
-    """The split of a group by a hash of its name: the same on any machine, and a larger share only adds groups.
+    """The split of a group by a hash of its name: the same on any machine, whatever else is there.
 
     Args:
         group: Patient, report or image.
@@ -136,8 +136,8 @@ def split_of(group: str, shares: Mapping[str, float], rest: str) -> str:
         rest: The split of all others.
 
     Example:
-        >>> [split_of(patient, {"validate": 0.5}, "train") for patient in ("7", "8", "9")]
-        ['train', 'validate', 'validate']
+        >>> [split_of(patient, {"validate": 0.5}, "train") for patient in ("1", "2", "3", "4")]
+        ['validate', 'train', 'validate', 'validate']
     """
     place, edge = int(hashlib.sha256(group.encode()).hexdigest()[:12], 16) / 16**12, 0.0
     for split, share in shares.items():

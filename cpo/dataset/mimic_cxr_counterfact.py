@@ -59,7 +59,8 @@ class MimicCXRCounterFact(Dataset):
 
     Source:
         CXR-CounterFact of arXiv 2505.13081, as its script `reason-drift.py` reads it. `results` are what `diagnose`
-        names; the answer of a counterfactual is the same sentence with its disease.
+        names; the answer of a counterfactual is the same sentence with its disease. A diagnosis in several sentences
+        is joined into one, and counted.
     """
 
     must_prove_open = True
@@ -108,6 +109,7 @@ class MimicCXRCounterFact(Dataset):
             release, studies, release.read_metadata(intake.quarantine), release.read_labels(intake.quarantine)
         )
         path, seen, per_record, intake.records = self._records(), set[str](), Counter[int](), 0
+        intake.details["answers_of_several_sentences_joined"] = 0
         file = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.name
         for row, element in array_elements(path, file):
             intake.records += 1
@@ -130,6 +132,10 @@ class MimicCXRCounterFact(Dataset):
         if study is None or dicom not in study.dicoms or study.subject != _id(record, "pid", "p"):
             raise DamagedError("image, study and patient are not together in the split table")
         named = self._diagnosed(diagnose)
+        results = tuple(name for name in self.results if name in named)
+        if self.answers.read(diagnose) != named:
+            diagnose = self.answers.write(results)
+            intake.details["answers_of_several_sentences_joined"] += 1
         return Sample(
             id=dicom,
             group=study.subject,
@@ -138,7 +144,7 @@ class MimicCXRCounterFact(Dataset):
             prompt=self._prompt,
             factual=Trajectory(report, diagnose),
             labels=tables.labels.get(study.id) or dict.fromkeys(LABELS, LabelState.UNMENTIONED),
-            results=tuple(name for name in self.results if name in named),
+            results=results,
             metadata=tables.metadata.get(dicom, {}),
             provenance=provenance,
             counterfactuals=tuple(self._counterfactuals(record)),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from cpo.answers import ListedAnswer
 from cpo.dataset.base import one_of
@@ -26,6 +25,8 @@ Classes = Literal["all", "rare"]
 
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_*"
 NORMAL = "normal"
+SIZES = {"physician": 39_053, "all": 160_868}
+"""Films of each part, as CARZero and the release count them."""
 LABELERS = ("Physician", "RNN_model")
 BLANK = ("", "None", "nan", "NaN")
 """Cells that say nothing: the release writes missing values as words too."""
@@ -44,8 +45,12 @@ UNREAD = "unread"
 """Stands for a list of codes or places that is none; counted."""
 COLUMNS = ("ImageID", "PatientID", "ImageDir", "MethodLabel", "Labels", *METADATA.values())
 
+BY_CLASSES = ("answers", "labels", "diseases", "scored")
+"""Attributes that depend on which classes there are."""
+
 DIGITS = re.compile(r"\d{1,3}", re.ASCII)
-STRING = re.compile(r"""'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*\"""")
+ESCAPE = re.compile(r"\\(['\"\\]|[nrt]|xa0)")
+STRING = re.compile(rf"""'(?:[^'\\\n]|{ESCAPE.pattern})*'|"(?:[^"\\\n]|{ESCAPE.pattern})*\"""")
 LIST = re.compile(rf"(?:[\[\],\s]|{STRING.pattern})*")
 
 
@@ -111,28 +116,13 @@ class PadChest(LabelledImages):
             knobs={"subset": subset, "classes": classes, "rare_limit": rare_limit, **self._shares},
         )
         self._subset, self._classes, self._rare_limit = subset, classes, rare_limit
-        self._found: dict[str, int] | None = None
 
-    @cached_property
-    def answers(self) -> ListedAnswer:
-        """Names every class of the part that is read."""
-        return ListedAnswer(ANSWER, (*self._positives, NO_FINDING))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """See `Dataset.labels`."""
-        return tuple(self._positives)
-
-    @property
-    def diseases(self) -> tuple[str, ...]:
-        """See `LabelledImages.diseases`."""
-        return tuple(self._positives)
-
-    @property
-    def scored(self) -> tuple[str, ...]:
-        """All classes, or the rare ones."""
-        limit = self._rare_limit if self._classes == "rare" else max(self._positives.values(), default=0)
-        return tuple(name for name, positives in self._positives.items() if positives <= limit)
+    def __getattr__(self, name: str) -> Any:
+        # of the classes nothing is known before the table has been looked through, now or when it was indexed
+        if name not in BY_CLASSES:
+            raise AttributeError(name)
+        self._set_classes(self.quality().details["positives"])
+        return self.__dict__[name]
 
     def annotations(self) -> Sequence[Path]:
         """See `Dataset.annotations`."""
@@ -167,18 +157,26 @@ class PadChest(LabelledImages):
                     metadata={"labelled_by": labeler, **metadata},
                     at=(table.name, row),
                 )
-        intake.details |= {"positives": self._positives, "scored": list(self.scored), **counts}
+        published = {"samples": SIZES[self._subset]}
+        intake.details |= {"positives": self._positives, "scored": list(self.scored), "published": published, **counts}
 
     def _build(self, index: Index) -> None:
         # classes are whatever occurs: all rows are looked at before the first sample can say what it lacks
-        self._found = self._count()
-        if not self.scored:
+        self._set_classes(self._count())
+        if self._classes == "rare" and not self.scored:
             raise DataError(
                 got=f"no class with at most {self._rare_limit} positives in the part that is read",
                 wanted="classes=rare of the release's whole physicians' part",
                 remedy="finish the download, or pass dataset.classes=all",
             )
         super()._build(index)
+
+    def _set_classes(self, positives: Mapping[str, int]) -> None:
+        limit = self._rare_limit if self._classes == "rare" else max(positives.values(), default=0)
+        self.labels = self.diseases = tuple(positives)
+        self.scored = tuple(name for name, count in positives.items() if count <= limit)
+        self.answers = ListedAnswer(ANSWER, (*self.diseases, NO_FINDING))
+        self._positives, self._spelt = dict(positives), {name.lower(): name for name in positives}
 
     def _count(self) -> dict[str, int]:
         """Positives of each class, in alphabetical order; spellings that differ in case are one class."""
@@ -196,17 +194,6 @@ class PadChest(LabelledImages):
     def _rows(self, quarantine: Quarantine) -> Iterator[tuple[int, tuple[str, ...]]]:
         (table,) = self.annotations()
         return read_table(table, COLUMNS, file=table.name, quarantine=quarantine)
-
-    @property
-    def _positives(self) -> Mapping[str, int]:
-        """Positives of each class: counted while the copy is indexed, and told by the index afterwards."""
-        if self._found is None:
-            self._found = dict(self.quality().details["positives"])
-        return self._found
-
-    @cached_property
-    def _spelt(self) -> dict[str, str]:
-        return {name.lower(): name for name in self._positives}
 
     def _image(self, folder: str, name: str) -> Path:
         places = [self.root / folder / name, self.root / "images" / folder / name, self.root / "images" / name]
@@ -244,8 +231,9 @@ def strings(cell: str) -> tuple[str, ...] | None:
     """
     if not cell.startswith("[") or not cell.endswith("]") or not LIST.fullmatch(cell):
         return None
-    found = (" ".join(str(ast.literal_eval(text)).split()) for text in STRING.findall(cell))
-    return tuple(name for name in found if name)
+    quoted = (match[0][1:-1] for match in STRING.finditer(cell))
+    found = (ESCAPE.sub(lambda m: m[1] if m[1] in "'\"\\" else " ", text) for text in quoted)
+    return tuple(" ".join(name.split()) for name in found if name.strip())
 
 
 def describe(cells: Sequence[str]) -> dict[str, str]:

@@ -8,68 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cpo.errors import DataError
+from cpo.graph.document import attributes_in, check_parents, diseases_json, edges_in, links_in
+from cpo.graph.parts import Attribute, Category, Edge, Link, Relation
 from cpo.graph.storage import read_document, write_document
 from cpo.records import LabelState, fingerprint
 
+if TYPE_CHECKING:
+    import networkx as nx
 
-class Category(StrEnum):
-    """Kinds of attribute: four of radiological ones, then four of what a driver sees. A graph uses its own."""
-
-    MORPHOLOGY = "morphological alteration"
-    DENSITY = "density anomaly"
-    ANATOMY = "anatomical deviation"
-    FUNCTION = "functional indicator"
-    ROAD_USER = "road user"
-    ROAD_STATE = "road state"
-    WEATHER = "light and weather"
-    SIGNAL = "signal"
-
-
-class Relation(StrEnum):
-    """How an attribute (or another disease) bears on a disease."""
-
-    ASSOCIATION = "association"
-    IRRELEVANCE = "irrelevance"
-    EXCLUSION = "exclusion"
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One finding that a picture can show and a report can describe.
-
-    Args:
-        name: Unique, in plain words.
-        category: Which of the kinds.
-        wordings_present: Sentences that assert it. `{side}` becomes left or right; `{severity}` mild, moderate or
-            severe (`{severity}ly` is the adverb); `{size}` is the same grade told as small, moderate or large.
-        wordings_absent: Sentences that negate it, without placeholders.
-        lateral: It lies on one side, and every asserting sentence says which.
-        graded: It has a severity, and every asserting sentence says which.
-        radlex: Its RadLex name, where there is one.
-    """
-
-    name: str
-    category: Category
-    wordings_present: tuple[str, ...]
-    wordings_absent: tuple[str, ...]
-    lateral: bool = False
-    graded: bool = False
-    radlex: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A relation between a disease and an attribute; irrelevance has no edge."""
-
-    disease: str
-    attribute: str
-    relation: Relation
+__all__ = ["Attribute", "Category", "ConceptGraph", "Edge", "Link", "Relation"]
 
 
 @dataclass(frozen=True)
@@ -80,13 +33,16 @@ class ConceptGraph:
         name: Name of the graph.
         diseases: The results that it argues for (of a road: what the ego car does), in the order of answers.
         attributes: By name, in the order of the file.
-        edges: Associations and exclusions; everything else is irrelevant.
+        edges: Associations and exclusions, and what was found to be irrelevant; everything else is irrelevant too.
         default: The result when none of the diseases is shown.
         phrases: How an answer tells each result, the default included, where its name alone is no sentence.
+        parents: Taxonomy: the parent of a disease, of an attribute, or of another parent.
+        terms: Further names of diseases and attributes in free text, by name.
+        links: Relations between two diseases or between two attributes, where they are known by themselves.
 
     Raises:
         DataError: An edge with an unknown end, two relations between one pair, two diseases that no attribute tells
-            apart, a default that is a disease, or phrases for some of the results only.
+            apart, a default that is a disease, phrases for some of the results only, or a circular taxonomy.
 
     Example:
         >>> graph = ConceptGraph.load("chest")
@@ -104,11 +60,16 @@ class ConceptGraph:
     edges: tuple[Edge, ...]
     default: str
     phrases: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
     _relations: dict[tuple[str, str], Relation] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         for edge in self.edges:
             self._add(edge)
+        check_parents(self.parents)
+        self._check_names()
         for one, other in permutations(self.diseases, 2):
             if not self.decisive(one, against=other):
                 raise DataError(
@@ -140,6 +101,21 @@ class ConceptGraph:
             )
         self._relations[key] = edge.relation
 
+    def _check_names(self) -> None:
+        diseases, attributes = set(self.diseases), set(self.attributes)
+        paired = (link.ends <= diseases or link.ends <= attributes for link in self.links)
+        loose = [link for link, fits in zip(self.links, paired, strict=True) if len(link.ends) < 2 or not fits]
+        strange = set(self.terms) - diseases - attributes
+        twice = len({link.ends for link in self.links}) < len(self.links)
+        both = diseases & attributes
+        if loose or strange or twice or both:
+            raise DataError(
+                got=f"links {[sorted(link.ends) for link in loose]}{' and some twice' * twice}, "
+                f"terms for {sorted(strange)}, diseases that are attributes: {sorted(both)}",
+                wanted="one link between two diseases or two attributes, terms for what the graph has, one kind a name",
+                remedy="correct `links`, `terms` or the names in the graph's file",
+            )
+
     @classmethod
     def load(cls, name_or_path: str | Path) -> ConceptGraph:
         """Reads a shipped graph by name (`chest`), or a JSON file by path.
@@ -148,38 +124,35 @@ class ConceptGraph:
             DataError: Not found, not JSON, or not a concept graph.
         """
         document = read_document(name_or_path)
-        attributes = {name: _attribute(name, entry) for name, entry in document["attributes"].items()}
-        edges = (
-            Edge(disease, attribute, relation)
-            for disease, entry in document["diseases"].items()
-            for relation in (Relation.ASSOCIATION, Relation.EXCLUSION)
-            for attribute in entry.get(relation.value, ())
+        return cls(
+            document["name"],
+            tuple(document["diseases"]),
+            attributes_in(document),
+            edges_in(document),
+            document["default"],
+            phrases=document.get("phrases", {}),
+            parents=document.get("parents", {}),
+            terms={name: tuple(terms) for name, terms in document.get("terms", {}).items()},
+            links=links_in(document),
         )
-        diseases, phrases = tuple(document["diseases"]), document.get("phrases", {})
-        return cls(document["name"], diseases, attributes, tuple(edges), document["default"], phrases)
 
     def save(self, path: str | Path) -> Path:
         """Writes the graph as JSON, atomically; `load` reads back an equal one."""
         return write_document(self._document(), Path(path))
 
     def _document(self) -> dict[str, object]:
-        diseases: dict[str, dict[str, list[str]]] = {disease: {} for disease in self.diseases}
-        for edge in self.edges:
-            diseases[edge.disease].setdefault(edge.relation.value, []).append(edge.attribute)
-        attributes = {
-            a.name: {
-                "category": a.category.value,
-                "radlex": a.radlex,
-                "lateral": a.lateral,
-                "graded": a.graded,
-                "present": list(a.wordings_present),
-                "absent": list(a.wordings_absent),
-            }
-            for a in self.attributes.values()
+        optional = {
+            "phrases": dict(self.phrases),
+            "parents": dict(self.parents),
+            "terms": {name: list(terms) for name, terms in self.terms.items()},
+            "links": [link.as_json() for link in self.links],
         }
-        phrases = {"phrases": dict(self.phrases)} if self.phrases else {}
         head = {"name": self.name, "default": self.default}
-        return head | phrases | {"diseases": diseases, "attributes": attributes}
+        body = {
+            "diseases": diseases_json(self.diseases, self.edges),
+            "attributes": {a.name: a.as_json() for a in self.attributes.values()},
+        }
+        return head | {key: value for key, value in optional.items() if value} | body
 
     @cached_property
     def fingerprint(self) -> str:
@@ -217,14 +190,26 @@ class ConceptGraph:
     def disease_relation(self, one: str, other: str) -> Relation:
         """The relation between two diseases.
 
-        Exclusion when a hallmark of one is excluded by the other; else association when they share an attribute; else
-        irrelevance.
+        What their link says, if they have one. Else exclusion when a hallmark of one is excluded by the other; else
+        association when they share an attribute; else irrelevance.
         """
+        if (linked := self._links.get(frozenset((one, other)))) is not None:
+            return linked
         pairs = ((one, other), (other, one))
         if any(self.relation(a, h) is Relation.EXCLUSION for a, b in pairs for h in self.hallmarks(b)):
             return Relation.EXCLUSION
         shared = set(self.attributes_of(one)) & set(self.attributes_of(other))
         return Relation.ASSOCIATION if shared else Relation.IRRELEVANCE
+
+    def attribute_relation(self, one: str, other: str) -> Relation:
+        """The relation between two attributes: what their link says, else irrelevance."""
+        return self._links.get(frozenset((one, other)), Relation.IRRELEVANCE)
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """The graph for networkx: diseases, attributes and taxonomy as nodes, relations as edges (`exchange`)."""
+        from cpo.graph.exchange import to_networkx
+
+        return to_networkx(self)
 
     def labels(self, states: Mapping[str, LabelState]) -> dict[str, LabelState]:
         """What the states of attributes say of every disease.
@@ -246,6 +231,10 @@ class ConceptGraph:
         return {d: next((s for s in order if s in found), LabelState.UNMENTIONED) for d, found in said.items()}
 
     @cached_property
+    def _links(self) -> dict[frozenset[str], Relation]:
+        return {link.ends: link.relation for link in self.links}
+
+    @cached_property
     def _hallmarks(self) -> dict[str, tuple[str, ...]]:
         sole = {a: self.diseases_of(a) for a in self.attributes}
         return {d: tuple(a for a, owners in sole.items() if owners == (d,)) for d in self.diseases}
@@ -257,30 +246,3 @@ class ConceptGraph:
                 wanted=f"one of the graph {self.name!r}: {', '.join(known)}",
                 remedy="correct the spelling, or load the graph that has it",
             )
-
-
-def _attribute(name: str, entry: Mapping[str, object]) -> Attribute:
-    known = {c.value for c in Category}
-    if entry.get("category") not in known:
-        raise DataError(
-            got=f"attribute {name!r} of category {entry.get('category')!r}",
-            wanted=f"one of {sorted(known)}",
-            remedy="correct the category in the graph's file",
-        )
-    present, absent = entry.get("present"), entry.get("absent")
-    if not isinstance(present, list) or not isinstance(absent, list) or not present or not absent:
-        raise DataError(
-            got=f"attribute {name!r} without words",
-            wanted="at least one sentence under `present` and one under `absent`",
-            remedy="write them into the graph's file",
-        )
-    radlex = entry.get("radlex")
-    return Attribute(
-        name=name,
-        category=Category(str(entry["category"])),
-        wordings_present=tuple(present),
-        wordings_absent=tuple(absent),
-        lateral=bool(entry.get("lateral", False)),
-        graded=bool(entry.get("graded", False)),
-        radlex=None if radlex is None else str(radlex),
-    )

@@ -11,13 +11,15 @@ from cpo.errors import DataError
 from cpo.files import write_json
 
 FORMAT = "cpo concept graph"
-VERSION = 1
+VERSION = 2
+"""2: evidence, taxonomy, terms and links, all of them optional. `concept_graph.schema.json` is the format in full."""
 
 
 def shipped() -> tuple[str, ...]:
     """Names of the graphs that come with the package."""
     files = resources.files("cpo.graph").iterdir()
-    return tuple(sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json")))
+    names = (f.name for f in files if f.name.endswith(".json") and not f.name.endswith(".schema.json"))
+    return tuple(sorted(name.removesuffix(".json") for name in names))
 
 
 def read_document(name_or_path: str | Path) -> dict[str, Any]:
@@ -41,9 +43,9 @@ def read_document(name_or_path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(document, dict) or (document.get("format"), document.get("version")) != (FORMAT, VERSION):
         raise DataError(
-            got=f"{name}: not a concept graph of version {VERSION}",
+            got=f"{name}: {_kind(document)}, not a concept graph of version {VERSION}",
             wanted=f'a JSON object with "format": "{FORMAT}" and "version": {VERSION}',
-            remedy="pass a file written by ConceptGraph.save of this release",
+            remedy=f'write {VERSION} as "version" into a file of version 1, or build it again with cpo graph build',
         )
     missing = {"name", "default", "diseases", "attributes"} - set(document)
     if missing:
@@ -59,3 +61,9 @@ def write_document(content: dict[str, Any], path: Path) -> Path:
     """Writes a graph's content as JSON under its format and version; a reader never sees half a file."""
     write_json(path, {"format": FORMAT, "version": VERSION, **content})
     return path
+
+
+def _kind(document: object) -> str:
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        return "something else"
+    return f"a concept graph of version {document.get('version')}"

@@ -28,9 +28,10 @@ class SharedPrefix:
     """Which tokens attend to which, given to each layer in the mask's place.
 
     Args:
-        prompt: int64 [G, A], places of prompt tokens among the N · L; 0 behind a prompt's end.
+        prompt: int64 [G, A], places of prompt tokens among the N · L; behind a prompt's end its first token.
         branch: int64 [G, M], likewise of the tokens of its branches.
-        mask: bool [G, 1, M, A + M], what a branch token may attend to: its prompt, and its own branch up to itself.
+        mask: bool [G, 1, M, A + M], what a branch token may attend to: its prompt, its own branch up to itself, and of
+            the prompt's first branch as much as the batch lets it see.
         order: int64 [N · L], for each place its row among the G · A prompt and then G · M branch outputs.
     """
 
@@ -44,12 +45,22 @@ class SharedPrefix:
         """Of a batch whose layout shares prompts."""
         number = batch.branch_number
         branch = (number[:, :, None] == number[:, None, :]).tril()
+        if batch.branch_sees.numel():
+            first = (number == 0)[:, None, :] & (
+                torch.arange(number.shape[1], device=number.device) < batch.branch_sees[..., None]
+            )
+            branch = branch | first
         visible = (batch.prompt_index >= 0)[:, None, :].expand(-1, number.shape[1], -1)
         places = torch.cat([batch.prompt_index.flatten(), batch.branch_index.flatten()])
         order = torch.zeros(batch.input_ids.numel(), dtype=torch.long, device=places.device)
         order[places[places >= 0]] = (places >= 0).nonzero()[:, 0]
         mask = torch.cat([visible, branch], dim=2)[:, None]
-        return cls(batch.prompt_index.clamp(min=0), batch.branch_index.clamp(min=0), mask, order)
+        # filled up from the same prompt: a weight of 0 times another sample's NaN would be NaN
+        prompt, branch_at = (
+            torch.where(index >= 0, index, batch.prompt_index[:, :1])
+            for index in (batch.prompt_index, batch.branch_index)
+        )
+        return cls(prompt, branch_at, mask, order)
 
 
 def shared_prefix_attention(

@@ -14,9 +14,9 @@ from cpo.errors import DataError
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.logps import compute_logps
 from cpo.policy.reference import AdapterOff
-from cpo.records import ImageRef
 from cpo.sequence.collator import Collator
 from cpo.sequence.layouts import Branch
+from cpo.sequence.pair_file import image_of
 
 FIELDS = {"id": str, "images": list, "prompt": list, "chosen": str, "rejected": list}
 """What a row must hold, and of which type; others are ignored, but for `end_token`."""
@@ -26,6 +26,8 @@ Row = Mapping[str, Any]
 
 def read_pair_file(path: Path) -> list[Row]:
     """The rows `{id, images: [path], prompt: [messages], chosen: text, rejected: [text]}` of a pair file.
+
+    An image may be a frame of a video or edited, as in a run's own file (`pair_file.image_entry`).
 
     `chosen` and `rejected` are literally what is scored; the end token is scored behind each, unless the row says
     `end_token: false`. Relative image paths are relative to the current folder, as in a run's own file.
@@ -113,7 +115,7 @@ def branches_of(policy: LoadedPolicy, row: Row) -> list[Branch]:
     Raises:
         DataError: One is too long or cannot be encoded.
     """
-    prompt = policy.encoder.conversation(row["prompt"], [ImageRef(str(path)) for path in row["images"]])
+    prompt = policy.encoder.conversation(row["prompt"], [image_of(entry) for entry in row["images"]])
     end = bool(row.get("end_token", True))
     texts = [policy.encoder.text(text, end=end) for text in (row["chosen"], *row["rejected"])]
     longest = len(prompt.ids) + max(map(len, texts))

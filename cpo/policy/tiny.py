@@ -112,9 +112,10 @@ class TinyQwen25VL(Backbone):
         processor = Qwen2VLImageProcessorPil(size=size, patch_size=PATCH, merge_size=MERGE)
         encoder, seen = Encoder(tokenizer, processor), [sample for sample in samples if sample.images]
         with torch.random.fork_rng(devices=[]):
-            if self.vision_steps:
+            # without results there is nothing to see or to name
+            if self.vision_steps and results:
                 pretrain_vision(model, encoder, seen, results, steps=self.vision_steps, seed=seed)
-            if self.alignment_steps:
+            if self.alignment_steps and results:
                 pretrain_alignment(model, encoder, seen, steps=self.alignment_steps, seed=seed)
         model.save_pretrained(directory)
         tokenizer.save_pretrained(directory)

@@ -13,7 +13,10 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from cpo.errors import DataError
 from cpo.report.blocks import Comparison, Span, Version
+from cpo.sequence.pair_file import image_of
+from cpo.sequence.pixels import read_image
 
 PIXELS = 320
 """Longer side of a picture in a page: twice its width there, for dense screens."""
@@ -27,14 +30,14 @@ def comparison(pair: Mapping[str, Any], number: int, rejected_is: str) -> Compar
     """One row of `pairs_sample.jsonl` as a comparison.
 
     Args:
-        pair: `id`, `images` (paths), `prompt` (messages), `chosen` (text), `rejected` (texts).
+        pair: `id`, `images` (paths or frames), `prompt` (messages), `chosen` (text), `rejected` (texts).
         number: From 1; heads the example.
         rejected_is: What the rejected texts are, in words.
     """
     chosen, rejected = pair["chosen"], list(pair["rejected"])
     # with several rejected texts the chosen one is marked where any differs
     differs = [marked(chosen, text)[0] for text in rejected]
-    pictures = [thumbnail(Path(path)) for path in pair.get("images", ())]
+    pictures = [_picture(entry) for entry in pair.get("images", ())]
     lost = sum(picture is None for picture in pictures)
     return Comparison(
         title=f"Example {number}: {pair['id']}",
@@ -107,6 +110,13 @@ def thumbnail(path: Path) -> str | None:
         with Image.open(path) as image:
             return as_thumbnail(image)
     except (OSError, UnidentifiedImageError):
+        return None
+
+
+def _picture(entry: Any) -> str | None:
+    try:
+        return as_thumbnail(read_image(image_of(entry)))
+    except DataError:
         return None
 
 

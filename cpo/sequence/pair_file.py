@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from cpo.records import PreferencePair
+from cpo.errors import DataError
+from cpo.records import Edit, ImageRef, PreferencePair
 from cpo.sequence.template import completion_text, prompt_messages
 
 T = TypeVar("T")
@@ -26,9 +27,41 @@ def pair_row(pair: PreferencePair) -> dict[str, Any]:
     return {
         "id": pair.sample.id,
         "time": pair.time,
-        "images": [image.path for image in pair.sample.images],
+        "images": [image_entry(image) for image in pair.sample.images],
         "prompt": prompt_messages(pair.sample),
         "chosen": completion_text(pair.chosen),
         "rejected": [completion_text(r.trajectory) for r in pair.rejected],
         "targets": [r.target for r in pair.rejected],
     }
+
+
+def image_entry(image: ImageRef) -> str | dict[str, Any]:
+    """An image in a row: its path, or of a video's frame and of an edited picture a record that `image_of` reads.
+
+    Example:
+        >>> image_entry(ImageRef("a.png")), image_entry(ImageRef("a.mp4", 1.5))
+        ('a.png', {'path': 'a.mp4', 'time_s': 1.5, 'edits': []})
+    """
+    if image.time_s is None and not image.edits:
+        return image.path
+    edits = [[edit.name, dict(edit.params)] for edit in image.edits]
+    return {"path": image.path, "time_s": image.time_s, "edits": edits}
+
+
+def image_of(entry: Any) -> ImageRef:
+    """The image behind an entry of a row.
+
+    Raises:
+        DataError: It is neither a path nor a record that `image_entry` has written.
+    """
+    if isinstance(entry, str):
+        return ImageRef(entry)
+    try:
+        edits = tuple(Edit(name, tuple(sorted(params.items()))) for name, params in entry["edits"])
+        return ImageRef(str(entry["path"]), None if entry["time_s"] is None else float(entry["time_s"]), edits)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise DataError(
+            got="an image of a pair that is neither a path nor {path, time_s, edits}",
+            wanted="a path, or for a video {path, time_s: seconds, edits: []}",
+            remedy="compare with pairs_sample.jsonl of a run",
+        ) from None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import numpy as np
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from cpo.errors import DataError
-from cpo.records import Edit, ImageRef
+from cpo.records import ImageRef
+from cpo.sequence.edits import apply_edits
 
 WHITE_16 = 65_535
 """Grey value of white in a 16-bit picture (PadChest), as torchxrayvision reads them."""
@@ -22,15 +20,7 @@ def read_image(ref: ImageRef) -> Image.Image:
         DataError: The file is absent, unreadable or truncated, has no frame at that time, or an edit is unknown.
     """
     picture = _still(ref.path) if ref.time_s is None else _frame(ref.path, ref.time_s)
-    for edit in ref.edits:
-        if edit.name not in EDITS:
-            raise DataError(
-                got=f"the image edit {edit.name!r}",
-                wanted=f"one of {', '.join(EDITS)}",
-                remedy="correct the name, or leave that shift out",
-            )
-        picture = EDITS[edit.name](picture, dict(edit.params))
-    return picture
+    return apply_edits(picture, ref.edits)
 
 
 def _still(path: str) -> Image.Image:
@@ -70,26 +60,10 @@ def _frame(path: str, time_s: float) -> Image.Image:
                     wanted="a time within the video",
                     remedy="check that the video belongs to the annotation",
                 )
-            return shown.to_image().convert("RGB")
+            picture: Image.Image = shown.to_image()  # type: ignore[no-untyped-call]
+            return picture.convert("RGB")
     except (FFmpegError, OSError, IndexError) as error:
         raise _unreadable("a video", error) from None
-
-
-def _box(picture: Image.Image, params: Mapping[str, float]) -> Image.Image:
-    """A red rectangle of the given line width, as CODA-LM's own script draws it (x, y, width, height in pixels)."""
-    drawn = picture.copy()
-    x, y, width, height = (params[key] for key in ("x", "y", "width", "height"))
-    ImageDraw.Draw(drawn).rectangle((x, y, x + width, y + height), outline="red", width=int(params.get("line", 2)))
-    return drawn
-
-
-EDITS: Mapping[str, Callable[[Image.Image, Mapping[str, Any]], Image.Image]] = {"box": _box}
-"""Every edit by name; its parameters are those of the `Edit`."""
-
-
-def box_edit(x: float, y: float, width: float, height: float) -> Edit:
-    """The edit that draws a red box."""
-    return Edit("box", (("height", height), ("width", width), ("x", x), ("y", y)))
 
 
 def _unreadable(what: str, error: Exception) -> DataError:

@@ -17,8 +17,8 @@ FILES = sorted(CONF.rglob("*.yaml"))
 OVERLAYS = {"debug", "experiment", "hydra", "sweep", "tuned"}
 """Groups that set knobs of other files: a knob's meaning stands where the knob is."""
 HYDRA_KEYS = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_", "defaults"}
-BESIDE_THE_SIGNATURE = {"dataset": {"world"}}
-"""Nodes with a target of their own that stand beside the knobs of the node around them, by group."""
+BESIDE_THE_SIGNATURE = {"dataset": {"world", "suits"}}
+"""Nodes that stand beside the knobs of the node around them, by group: generators, and what other groups take."""
 
 
 def name(file: Path) -> str:

@@ -68,9 +68,13 @@ def test_the_longest_name_wins_even_when_names_hold_commas() -> None:
     assert answers.read("The action is Stop, then turn, Turn.") == {"Stop, then turn", "Turn"}
 
 
-def test_without_thinking_a_tag_is_malformed() -> None:
-    assert ANSWERS.read_completion("The disease of this patient is Atelectasis.", thinking=False) == {"Atelectasis"}
-    text = "<think> a </think> The disease of this patient is Atelectasis."
+def test_where_no_thinking_is_asked_for_an_answer_may_stand_with_it_or_alone() -> None:
+    for text in (
+        "The disease of this patient is Atelectasis.",
+        "<think> a </think> The disease of this patient is Atelectasis.",
+    ):
+        assert ANSWERS.read_completion(text, thinking=False) == {"Atelectasis"}
+    text = "a </think> The disease of this patient is Atelectasis."
     assert ANSWERS.read_completion(text, thinking=False) is Malformed.TAGS
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from cpo.records import LabelState
 from cpo.world.chest.truth import Ids, Study
 from cpo.world.chest.words import PROCEDURES
+from cpo.world.groups import draw_sizes, draw_splits
 
 REPORTS = "mimic-cxr/2.1.0/files"
 IMAGES = "mimic-cxr-jpg/2.1.0/files"
@@ -50,7 +51,6 @@ _METADATA = (
 )
 _VIEW_NAMES = {"AP": "antero-posterior", "PA": "postero-anterior"}
 _CELLS = {LabelState.PRESENT: "1.0", LabelState.ABSENT: "0.0", LabelState.UNCERTAIN: "-1.0", LabelState.UNMENTIONED: ""}
-_STUDIES_OF_A_PATIENT = (0.55, 0.25, 0.12, 0.08)
 
 
 def draw_ids(rng: np.random.Generator, studies: int, *, test_share: float, validate_share: float) -> list[list[Ids]]:
@@ -62,32 +62,16 @@ def draw_ids(rng: np.random.Generator, studies: int, *, test_share: float, valid
         test_share: Share of the studies that the test split reaches (by at most three more).
         validate_share: The same for the validation split.
     """
-    sizes: list[int] = []
-    left = studies
-    while left > 0:
-        sizes.append(min(left, 1 + int(rng.choice(4, p=_STUDIES_OF_A_PATIENT))))
-        left -= sizes[-1]
+    sizes = draw_sizes(rng, studies)
     subjects = np.sort(rng.choice(10_000_000, size=len(sizes), replace=False)) + 10_000_000
     names = iter(rng.choice(10_000_000, size=studies, replace=False) + 50_000_000)
-    splits = _splits(rng, sizes, round(test_share * studies), round(validate_share * studies))
+    splits = draw_splits(rng, sizes, round(test_share * studies), round(validate_share * studies))
     patients = []
     for subject, size, split in zip(subjects, sizes, splits, strict=True):
         year = int(rng.integers(2110, 2200))
         days = np.sort(rng.choice(12 * 28, size=size, replace=False))
         patients.append([_ids(rng, int(subject), int(next(names)), year, int(day), split) for day in days])
     return patients
-
-
-def _splits(rng: np.random.Generator, sizes: Sequence[int], test: int, validate: int) -> list[str]:
-    splits = ["train"] * len(sizes)
-    order = iter(rng.permutation(len(sizes)))
-    for name, wanted in (("test", test), ("validate", validate)):
-        held = 0
-        while held < wanted:
-            patient = next(order)
-            splits[patient] = name
-            held += sizes[patient]
-    return splits
 
 
 def _ids(rng: np.random.Generator, subject: int, study: int, year: int, day: int, split: str) -> Ids:

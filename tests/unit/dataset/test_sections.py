@@ -69,7 +69,8 @@ def test_the_last_paragraph_stands_in_for_impression_and_findings() -> None:
     assert list(found) == ["preamble", "history", "last paragraph"]
     assert found["history"] == "Cough."
     assert found["last paragraph"] == " All clear.\n \n Signed.\n"
-    assert findings(report) == ""
+    assert findings(report) == "All clear. Signed."
+    assert findings(report + " IMPRESSION: Normal.\n") == ""
 
 
 def test_a_report_without_headers_is_one_section() -> None:

@@ -122,7 +122,7 @@ def test_a_question_about_an_unknown_name_is_refused(chest: ConceptGraph) -> Non
         ("{", "JSON"),
         ("[]", "not a concept graph"),
         ('{"format": "cpo concept graph", "version": 99}', "not a concept graph of version"),
-        ('{"format": "cpo concept graph", "version": 1, "name": "x"}', "no attributes, default, diseases"),
+        ('{"format": "cpo concept graph", "version": 2, "name": "x"}', "no attributes, default, diseases"),
     ],
 )
 def test_a_file_that_is_no_graph_is_refused(content: str, said: str, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from cpo.graph.schema import ConceptGraph
 from cpo.records import LabelState
 from cpo.world.chest.causes import DEVICE_NAMES
 from cpo.world.chest.devices import DEVICES
-from cpo.world.difficulty import DIFFICULTIES
 from cpo.world.chest.picture import SITES, draw_picture, encode_jpeg
 from cpo.world.chest.signs import BENDS, PAINTS
 from cpo.world.chest.truth import Nuisances
+from cpo.world.difficulty import DIFFICULTIES
 
 GRAPH = ConceptGraph.load("chest")
 PLAIN = Nuisances(view="PA", site="A", devices=(), phrase=0, lungs_first=False)
