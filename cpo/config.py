@@ -37,6 +37,7 @@ class TrainConfig:
     dataset: Group = MISSING
     drift: Group = MISSING
     shift: Group = field(default_factory=dict)
+    second: Group | None = None
     counterfactual: Group = MISSING
     pairing: Group = MISSING
     policy: Group = MISSING

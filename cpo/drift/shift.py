@@ -18,6 +18,9 @@ from cpo.drift.schedule import FloatArray, IntArray
 from cpo.errors import ConfigError
 from cpo.records import Sample
 
+NATURAL, CHANGED = "natural", "changed"
+"""The concept that is the dataset as it is, and the one in which something is different."""
+
 
 class Shift(ABC):
     """What differs between concepts.
@@ -49,10 +52,13 @@ class Shift(ABC):
 class Selection(Shift):
     """A shift in which samples a concept consists of."""
 
-    @property
     @abstractmethod
-    def cell_names(self) -> tuple[str, ...]:
-        """What the samples of each cell are, for messages."""
+    def cell_names(self, samples: Sequence[Sample]) -> tuple[str, ...]:
+        """What the samples of each cell are, for messages.
+
+        Args:
+            samples: The pool.
+        """
 
     @abstractmethod
     def cells(self, samples: Sequence[Sample]) -> IntArray:
@@ -72,7 +78,17 @@ class Selection(Shift):
 
 
 class Transformation(Shift):
-    """A shift in the samples themselves: other texts, labels, images."""
+    """A shift in the samples themselves: other texts, labels, images.
+
+    One that changes the results leaves the answer alone: the stream tells every answer anew whose results are others.
+    """
+
+    def check(self, samples: Sequence[Sample]) -> None:
+        """Refuses samples that lack what this shift changes; here, none.
+
+        Raises:
+            DataError: Saying what they lack.
+        """
 
     @abstractmethod
     def apply(self, sample: Sample, concept: str, rng: np.random.Generator) -> Sample:
@@ -83,3 +99,37 @@ class Transformation(Shift):
             concept: One of `concepts`.
             rng: Generator of this position of the stream.
         """
+
+
+def check_concepts(shift: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    """Refuses concepts that a shift does not have.
+
+    Args:
+        shift: Its name, for the error.
+        chosen: As configured.
+        known: Every concept that it has.
+
+    Raises:
+        ConfigError: Naming the unknown ones.
+    """
+    if unknown := set(chosen) - set(known):
+        raise ConfigError(
+            got=f"shift.{shift}.concepts={list(chosen)}, with {sorted(unknown)}",
+            wanted=f"some of {', '.join(known)}, in the order in which the stream visits them",
+            remedy=f"pass 'shift.{shift}.concepts=[{','.join(known[:2])}]'",
+        )
+
+
+def in_unit_interval(knob: str, value: float) -> float:
+    """A share or strength, checked.
+
+    Args:
+        knob: As on the command line, without the group: `prevalence.rate`.
+        value: Its value.
+
+    Raises:
+        ConfigError: It is outside [0, 1].
+    """
+    if not 0 <= value <= 1:
+        raise ConfigError(got=f"shift.{knob}={value}", wanted="a number in [0, 1]", remedy=f"pass shift.{knob}=0.5")
+    return float(value)

@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from cpo.drift.schedule import FloatArray, IntArray
-from cpo.drift.shift import Selection
-from cpo.errors import ConfigError, DataError
+from cpo.drift.reading import BoolArray, has_result, has_value
+from cpo.drift.schedule import FloatArray
+from cpo.drift.ties import Tie
+from cpo.errors import ConfigError
 from cpo.records import Sample
 
-TIED, UNTIED = "tied", "untied"
+Keep = Literal["both", "result"]
 
 
-class Spurious(Selection):
+class Spurious(Tie):
     """Ties a nuisance (a metadata value that causes nothing, such as the AP view) to a result by selection.
 
     With p = P(value) and r = P(result) in the pool and strength s:
 
-    - tied: P(value | result) = p + s (1 − p) and P(value | no result) = p (1 − s);
-    - untied: P(value | result) = P(value | no result) = p.
+    - untied: P(value | result) = P(value | no result) = p;
+    - tied, keeping both rates: P(result and value) = p r + s (min(p, r) − p r), so that P(value | result) grows from p
+      to at most min(1, p / r), P(result | value) from r to at most min(1, r / p), and nothing else of the stream moves;
+    - reversed: P(result and value) = p r − s (p r − max(0, p + r − 1)).
 
-    P(result) = r in both; P(value) is p untied and p + s (r − p) tied. At s = 0 the concepts are equal; at s = 1 the
-    value says the result.
+    Keeping the result's rate only, the tie is closer where p and r differ: tied, P(value | result) = p + s (1 − p) and
+    P(value | no result) = p (1 − s), so that at s = 1 the value says the result; but P(value) becomes p + s (r − p),
+    and a detector may see that instead. Reversed, the two conditional rates change places. At s = 0 all concepts are
+    equal.
 
     Args:
         attribute: Key of the samples' metadata.
         value: Its value that is tied.
         result: Name of the result that it is tied to.
         strength: s, in [0, 1].
-        concepts: `tied` and `untied`, in the order in which the schedule visits them.
+        keep: Rates that are the pool's in every concept: `both`, or the `result`'s only.
+        concepts: Two or more of `tied`, `untied` and `reversed`, in the order in which the schedule visits them.
 
     Raises:
-        ConfigError: `strength` out of range, or unknown concepts.
+        ConfigError: `strength` out of range, unknown concepts or an unknown `keep`.
 
     Example:
         >>> spurious = Spurious(attribute="view", value="AP", result="Cardiomegaly", strength=0.5)
-        >>> cells = np.array([0, 1, 2, 3])  # one sample of each kind: p = r = ½
+        >>> cells = np.array([0, 1, 2, 3])  # one sample of each kind: p = r = ½, and ¼ to ½ have both
         >>> spurious.shares(cells).tolist()  # (no result, with result) × (without value, with value)
         [[0.375, 0.125, 0.125, 0.375], [0.25, 0.25, 0.25, 0.25]]
     """
+
+    name: ClassVar = "spurious"
+    directions: ClassVar = {"tied": 1.0, "untied": 0.0, "reversed": -1.0}
+    sides: ClassVar = ("result", "value")
 
     def __init__(
         self,
@@ -50,22 +60,17 @@ class Spurious(Selection):
         value: str,
         result: str,
         strength: float,
-        concepts: Sequence[str] = (TIED, UNTIED),
+        keep: Keep = "both",
+        concepts: Sequence[str] = ("tied", "untied"),
     ) -> None:
-        super().__init__(concepts)
-        if not 0 <= strength <= 1:
+        super().__init__(concepts, strength)
+        if keep not in get_args(Keep):
             raise ConfigError(
-                got=f"shift.spurious.strength={strength}",
-                wanted="0 (independent) to 1 (the value says the result)",
-                remedy="pass shift.spurious.strength=0.8",
+                got=f"shift.spurious.keep={keep}",
+                wanted=f"one of {', '.join(get_args(Keep))}",
+                remedy="pass shift.spurious.keep=both",
             )
-        if unknown := set(self.concepts) - {TIED, UNTIED}:
-            raise ConfigError(
-                got=f"shift.spurious.concepts={list(concepts)}, with {sorted(unknown)}",
-                wanted=f"{TIED}, {UNTIED} or both, in the order in which the stream visits them",
-                remedy=f"pass 'shift.spurious.concepts=[{TIED},{UNTIED}]'",
-            )
-        self.attribute, self.value, self.result, self.strength = attribute, value, result, float(strength)
+        self.attribute, self.value, self.result, self.keep = attribute, value, result, keep
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -75,11 +80,11 @@ class Spurious(Selection):
             "value": self.value,
             "result": self.result,
             "strength": self.strength,
+            "keep": self.keep,
             "concepts": list(self.concepts),
         }
 
-    @property
-    def cell_names(self) -> tuple[str, ...]:
+    def cell_names(self, samples: Sequence[Sample]) -> tuple[str, ...]:
         """In the order of `cells`."""
         result, value = self.result, f"{self.attribute} {self.value}"
         return (
@@ -89,63 +94,18 @@ class Spurious(Selection):
             f"{result} and {value}",
         )
 
-    def cells(self, samples: Sequence[Sample]) -> IntArray:
-        """2 · (has the result) + (has the value).
+    def has(self, samples: Sequence[Sample], *, check: bool) -> tuple[BoolArray, BoolArray]:
+        """The result, and the value."""
+        if check:
+            value = has_value(samples, self.attribute, self.value, shift=self.name)
+            return has_result(samples, self.result, shift=self.name), value
+        result = np.array([self.result in s.results for s in samples], dtype=np.bool_)
+        return result, np.array([s.metadata.get(self.attribute) == self.value for s in samples], dtype=np.bool_)
 
-        Raises:
-            DataError: A sample without this metadata key; a value or result that none or all samples have.
-        """
-        lacking = sum(self.attribute not in s.metadata for s in samples)
-        if lacking:
-            keys = sorted(set[str]().union(*(s.metadata for s in samples)) - {self.attribute})
-            raise DataError(
-                got=f"{lacking} of {len(samples)} samples have no metadata {self.attribute!r}",
-                wanted=f"a key that every sample has; there are {', '.join(keys) or 'none'}",
-                remedy="pass shift.spurious.attribute=KEY, or use another dataset",
-            )
-        cells = self._cells(samples)
-        self._varies(f"result {self.result!r}", cells >= 2, {r for s in samples for r in s.results})
-        is_open = all(s.provenance.access == "open" for s in samples)
-        # metadata of credentialed records stays out of messages
-        values = {s.metadata[self.attribute] for s in samples} if is_open else set[str]()
-        self._varies(f"{self.attribute} {self.value!r}", cells % 2 == 1, values)
-        return cells
-
-    def shares(self, cells: IntArray) -> FloatArray:
-        """Share of each cell in each concept `[len(concepts), 4]`; see the class for the formula."""
-        p, r = float(np.mean(cells % 2 == 1)), float(np.mean(cells >= 2))
-        value_rates = {TIED: (p * (1 - self.strength), p + self.strength * (1 - p)), UNTIED: (p, p)}
-        rows = []
-        for concept in self.concepts:
-            without, given = value_rates[concept]  # P(value | no result), P(value | result)
-            rows.append([(1 - r) * (1 - without), (1 - r) * without, r * (1 - given), r * given])
-        return np.array(rows)
-
-    def measure(self, samples: Sequence[Sample]) -> Mapping[str, float]:
-        """P(result), P(value), P(value | result) and P(value | no result) in these samples; nan of nothing."""
-        counts = np.bincount(self._cells(samples), minlength=4).reshape(2, 2)
-
-        def rate(part: np.int64, whole: np.int64) -> float:
-            return float(part / whole) if whole else float("nan")
-
-        return {
-            "result": rate(counts[1].sum(), counts.sum()),
-            "value": rate(counts[:, 1].sum(), counts.sum()),
-            "value_given_result": rate(counts[1, 1], counts[1].sum()),
-            "value_given_no_result": rate(counts[0, 1], counts[0].sum()),
-        }
-
-    def _cells(self, samples: Sequence[Sample]) -> IntArray:
-        return np.array(
-            [2 * (self.result in s.results) + (s.metadata[self.attribute] == self.value) for s in samples],
-            dtype=np.int64,
-        )
-
-    def _varies(self, what: str, has: np.ndarray, known: set[str]) -> None:
-        if has.any() and not has.all():
-            return
-        raise DataError(
-            got=f"{'every one' if has.any() else 'none'} of {len(has)} samples has {what}",
-            wanted="samples with and without it" + (f"; there are {', '.join(sorted(known)[:20])}" if known else ""),
-            remedy="pass another shift.spurious.result or value, or use more samples",
-        )
+    def joint(self, first: float, second: float, tie: float) -> FloatArray:
+        """Shares of the cells under a tie `[4]`; see the class for the formulas."""
+        if self.keep == "both":
+            return super().joint(first, second, tie)
+        up, down = second + abs(tie) * (1 - second), second * (1 - abs(tie))
+        without, given = (down, up) if tie >= 0 else (up, down)  # P(value | no result), P(value | result)
+        return np.array([(1 - first) * (1 - without), (1 - first) * without, first * (1 - given), first * given])

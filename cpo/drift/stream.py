@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from cpo.answers import AnswerFormat
 from cpo.drift.quotas import fits, longest, select
-from cpo.drift.schedule import IntArray, Schedule
+from cpo.drift.raking import rake
+from cpo.drift.retelling import retold
+from cpo.drift.schedule import FloatArray, IntArray, Schedule
 from cpo.drift.seeds import generator
 from cpo.drift.shift import Selection, Shift, Transformation
 from cpo.errors import ConfigError, DataError
@@ -53,12 +56,14 @@ def make_stream(
     shifts: Mapping[str, Shift],
     seed: int,
     length: int | None = None,
+    answers: AnswerFormat | None = None,
 ) -> Stream:
     """Orders a pool of samples into a stream, deterministic in its arguments.
 
     Without a selection shift the samples keep their order, so that a stationary schedule without shifts is the dataset
     itself. With one, each concept gets its exact share of every cell, up to rounding, no sample comes twice, and what
-    does not fit is left out and counted.
+    does not fit is left out and counted. Of several, each gets the shares it would have alone; between them the stream
+    is as close to the pool as that allows. Shifts that change samples then do so, in the order in which they stack.
 
     Args:
         samples: The pool, in the dataset's order.
@@ -66,17 +71,20 @@ def make_stream(
         shifts: What changes, by name.
         seed: Any integer ≥ 0.
         length: Samples in the stream; None for as many as the pool can fill.
+        answers: How the dataset's answers name results, for shifts that change results; None for names joined by
+            commas.
 
     Raises:
-        ConfigError: A schedule that drifts over one concept; a length below 1; two selection shifts at once.
-        DataError: No samples; more asked for than the pool can fill; samples that lack what a shift looks at.
+        ConfigError: A schedule that drifts over one concept; a length below 1.
+        DataError: No samples; more asked for than the pool can fill; samples that lack what a shift looks at; shifts
+            that want different rates of the same thing.
     """
     concepts = concepts_of(shifts)
 
     def plan(n: int) -> IntArray:
         return schedule.plan(n, len(concepts), seed)
 
-    stream, concept_at = _fill(samples, plan, shifts, seed, length)
+    stream, concept_at = _fill(samples, plan, shifts, seed, length, answers)
     visited = schedule.probabilities(len(stream), len(concepts)).any(axis=0)
     # concepts are indexed by place, so what comes before a visited one stays in the list
     appearing = concepts[: int(np.flatnonzero(visited)[-1]) + 1]
@@ -93,7 +101,12 @@ def make_stream(
 
 
 def concept_samples(
-    samples: Sequence[Sample], shifts: Mapping[str, Shift], concept: int, seed: int, length: int | None = None
+    samples: Sequence[Sample],
+    shifts: Mapping[str, Shift],
+    concept: int,
+    seed: int,
+    length: int | None = None,
+    answers: AnswerFormat | None = None,
 ) -> Stream:
     """The stationary stream of one concept, for held-out evaluation; the truth lists every concept of the shifts.
 
@@ -103,9 +116,10 @@ def concept_samples(
         concept: Index of the concept.
         seed: Any integer ≥ 0.
         length: Samples in the stream; None for as many as the pool can fill.
+        answers: As `make_stream`.
 
     Raises:
-        ConfigError: No such concept; a length below 1; two selection shifts at once.
+        ConfigError: No such concept; a length below 1.
         DataError: As `make_stream`.
     """
     concepts = concepts_of(shifts)
@@ -115,7 +129,8 @@ def concept_samples(
             wanted=f"one of {', '.join(f'{c.index} ({c.name})' for c in concepts)}",
             remedy="ask for a concept of the chosen shift",
         )
-    stream, concept_at = _fill(samples, lambda n: np.full(n, concept, dtype=np.int64), shifts, seed, length)
+    plan: Plan = lambda n: np.full(n, concept, dtype=np.int64)  # noqa: E731
+    stream, concept_at = _fill(samples, plan, shifts, seed, length, answers)
     return Stream(
         samples=stream,
         truth=DriftTruth(
@@ -128,7 +143,12 @@ def concept_samples(
 
 
 def _fill(
-    samples: Sequence[Sample], plan: Plan, shifts: Mapping[str, Shift], seed: int, length: int | None
+    samples: Sequence[Sample],
+    plan: Plan,
+    shifts: Mapping[str, Shift],
+    seed: int,
+    length: int | None,
+    answers: AnswerFormat | None,
 ) -> tuple[tuple[Sample, ...], IntArray]:
     """Samples of a plan as long as asked for, or as the pool allows, and the plan."""
     if length is not None and length < 1:
@@ -141,29 +161,25 @@ def _fill(
         raise DataError(got="no samples to make a stream of", wanted="at least 1", remedy="check the dataset and split")
     concept_at, indices = _choose(samples, plan, shifts, seed, length)
     chosen = [samples[i] for i in indices]
+    changed = chosen
     for name, shift in shifts.items():
         if isinstance(shift, Transformation):
-            chosen = [
+            shift.check(changed)
+            changed = [
                 shift.apply(sample, shift.concepts[concept], generator(seed, f"{name} at {position}"))
-                for position, (sample, concept) in enumerate(zip(chosen, concept_at, strict=True))
+                for position, (sample, concept) in enumerate(zip(changed, concept_at, strict=True))
             ]
-    return tuple(chosen), concept_at
+    return tuple(retold(*pair, answers) for pair in zip(chosen, changed, strict=True)), concept_at
 
 
 def _choose(
     samples: Sequence[Sample], plan: Plan, shifts: Mapping[str, Shift], seed: int, length: int | None
 ) -> tuple[IntArray, IntArray]:
     """The plan `[n]` and an index into the samples for each of its positions `[n]`."""
-    selections = [(name, shift) for name, shift in shifts.items() if isinstance(shift, Selection)]
+    selections = {name: shift for name, shift in shifts.items() if isinstance(shift, Selection)}
     if not selections:
         return _in_order(samples, plan, length)
-    if len(selections) > 1:
-        raise ConfigError(
-            got=f"the selection shifts {', '.join(name for name, _ in selections)} at once",
-            wanted="at most one shift that selects samples; any number that transform them",
-            remedy=f"keep one, as in shift={selections[0][0]}",
-        )
-    return _selected(samples, plan, *selections[0], seed, length)
+    return _selected(samples, plan, selections, seed, length)
 
 
 def _in_order(samples: Sequence[Sample], plan: Plan, length: int | None) -> tuple[IntArray, IntArray]:
@@ -174,23 +190,53 @@ def _in_order(samples: Sequence[Sample], plan: Plan, length: int | None) -> tupl
 
 
 def _selected(
-    samples: Sequence[Sample], plan: Plan, name: str, shift: Selection, seed: int, length: int | None
+    samples: Sequence[Sample], plan: Plan, selections: Mapping[str, Selection], seed: int, length: int | None
 ) -> tuple[IntArray, IntArray]:
-    cells = shift.cells(samples)
-    shares = shift.shares(cells)
+    visited = np.unique(plan(len(samples)))
+    cells, shares = _joint_cells(samples, selections, visited)
+    rates = f" at the rates of shift={_names(selections)}"
     available = np.bincount(cells, minlength=shares.shape[1])
-    wanted = shares[np.unique(plan(len(samples)))].max(axis=0) > NO_SHARE
-    if (missing := np.flatnonzero(wanted & (available == 0))).size:
-        raise DataError(
-            got=f"no sample with {shift.cell_names[missing[0]]} among {len(samples)}",
-            wanted=f"at least one, since shift={name} gives such samples a share of the stream",
-            remedy="use more samples, or tie something less rare",
-        )
     n = longest(plan, shares, available) if length is None else length
     if not fits(plan(n), shares, available):
-        raise _too_long(n, len(samples), longest(plan, shares, available), f" at the rates of shift={name}")
+        raise _too_long(n, len(samples), longest(plan, shares, available), rates)
     concept_at = plan(n)
     return concept_at, select(concept_at, cells, shares, seed)
+
+
+def _joint_cells(
+    samples: Sequence[Sample], selections: Mapping[str, Selection], visited: IntArray
+) -> tuple[IntArray, FloatArray]:
+    """The cell of each sample `[N]` and the share of each cell in each concept `[C, Q]`, over all shifts at once."""
+    cells, shares = [], []
+    for name, shift in selections.items():
+        cells.append(shift.cells(samples))
+        shares.append(shift.shares(cells[-1]))
+        wanted = shares[-1][visited].max(axis=0) > NO_SHARE
+        available = np.bincount(cells[-1], minlength=shares[-1].shape[1])
+        if (missing := np.flatnonzero(wanted & (available == 0))).size:
+            raise DataError(
+                got=f"no sample with {shift.cell_names(samples)[missing[0]]} among {len(samples)}",
+                wanted=f"at least one, since shift={name} gives such samples a share of the stream",
+                remedy="use more samples, or name something less rare",
+            )
+    if len(selections) == 1:
+        return cells[0], shares[0]
+    sizes = tuple(share.shape[1] for share in shares)
+    joint_cells: IntArray = np.ravel_multi_index(cells, sizes).astype(np.int64)
+    table = np.bincount(joint_cells, minlength=int(np.prod(sizes))).reshape(sizes) / len(samples)
+    joint = [rake(table, rows) for rows in zip(*shares, strict=True)]
+    kept = [row.ravel() for row in joint if row is not None]
+    if len(kept) < len(joint):
+        raise DataError(
+            got=f"the rates of shift={_names(selections)}, which no selection of {len(samples)} samples has at once",
+            wanted="shifts that can be had together, and samples of each of their combinations",
+            remedy="weaken one, keep one, or use more samples",
+        )
+    return joint_cells, np.stack(kept)
+
+
+def _names(shifts: Mapping[str, Selection]) -> str:
+    return next(iter(shifts)) if len(shifts) == 1 else f"[{','.join(shifts)}]"
 
 
 def _too_long(asked: int, pool: int, possible: int, rates: str) -> DataError:

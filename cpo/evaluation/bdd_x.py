@@ -57,7 +57,7 @@ class BddX(Benchmark):
 
     def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """See `Benchmark.evaluate`."""
-        samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
+        samples, concepts = held_out.judged(self.limit)
         if any(not s.factual.thinking or not s.factual.answer for s in samples):
             raise DataError(
                 got="samples without a description or a justification",
@@ -73,8 +73,7 @@ class BddX(Benchmark):
             what="narrating clips",
         )
         scores: Scores = {}
-        for name, indices in {"all": range(len(samples)), **held_out.concepts, **difficulties(samples)}.items():
-            kept = [i for i in indices if i < len(samples)]
+        for name, kept in {**concepts, **difficulties(samples)}.items():
             if not kept:
                 continue
             scores[name], per_text = self._score([texts[i] for i in kept], [samples[i] for i in kept], session.seed)

@@ -28,8 +28,9 @@ class HeldOut:
     """Held-out data of a run.
 
     Args:
-        samples: Every held-out sample, once.
-        concepts: Per concept of the stream the indices into `samples` that follow its distribution; `all` holds all.
+        samples: Every held-out sample, each followed by what the stream's concepts make of it, if they change samples.
+        concepts: Per concept of the stream the indices into `samples` that follow its distribution; under `all` the
+            samples as they are, where others stand between them.
         pairs: Held-out preference pairs, made like those of training.
         answers: How answers name results.
         scored: The results that are scored, diseases or actions.
@@ -40,6 +41,16 @@ class HeldOut:
     pairs: PairSet
     answers: AnswerFormat
     scored: tuple[str, ...]
+
+    def judged(self, limit: int) -> tuple[list[Sample], dict[str, list[int]]]:
+        """The first samples up to a limit, and for each concept, `all` before the others, the places of its own.
+
+        Args:
+            limit: How many; −1 for all.
+        """
+        samples = list(self.samples if limit == -1 else self.samples[:limit])
+        concepts = {"all": range(len(samples)), **self.concepts}
+        return samples, {name: [i for i in indices if i < len(samples)] for name, indices in concepts.items()}
 
 
 @dataclass(frozen=True)

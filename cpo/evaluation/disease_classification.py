@@ -61,30 +61,24 @@ class DiseaseClassification(Benchmark):
 
     def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """See `Benchmark.evaluate`."""
-        samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
+        samples, concepts = held_out.judged(self.limit)
         arms = {"": samples}
         if self.shuffled:
             arms["shuffled_"] = with_shuffled_pictures(samples, session.seed)
         scores: Scores = {}
         for prefix, shown in arms.items():
             read = self._read(policy, shown, held_out, session, prefix)
-            everything = self._score(read, samples, held_out, held_out.scored, self.min_positives, session.seed)
+            judged = read, samples, held_out
+            everything = self._score(*judged, concepts["all"], held_out.scored, self.min_positives, session.seed)
             scored = tuple(everything.diseases)
             if not prefix:
                 truth = [sample.results for sample in samples]
                 values = contributions(read, truth, scored)
                 values["malformed"] = np.array([isinstance(answer, Malformed) for answer in read], dtype=np.float64)
                 keep_items(session.folder, [s.content for s in samples], [s.group for s in samples], values)
-            for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
-                kept = [i for i in indices if i < len(samples)]
-                found = (
-                    everything
-                    if concept == "all"
-                    # the same diseases for every concept, so that their averages can be compared
-                    else self._score(
-                        [read[i] for i in kept], [samples[i] for i in kept], held_out, scored, 1, session.seed
-                    )
-                )
+            for concept, places in concepts.items():
+                # the same diseases for every concept, so that their averages can be compared
+                found = everything if concept == "all" else self._score(*judged, places, scored, 1, session.seed)
                 named = {f"{prefix}{key}": value for key, value in found.as_dict().items()}
                 scores.setdefault(concept, {}).update(named)
         return scores
@@ -115,14 +109,15 @@ class DiseaseClassification(Benchmark):
         read: Sequence[frozenset[str] | Malformed],
         samples: Sequence[Sample],
         held_out: HeldOut,
+        places: Sequence[int],
         diseases: tuple[str, ...],
         min_positives: int,
         seed: int,
     ) -> FindingScores:
         return score_findings(
-            read,
-            [sample.results for sample in samples],
-            [sample.group for sample in samples],
+            [read[i] for i in places],
+            [samples[i].results for i in places],
+            [samples[i].group for i in places],
             results=held_out.answers.results,
             diseases=diseases,
             min_positives=min_positives,

@@ -61,7 +61,7 @@ class DriveLM(Benchmark):
         Raises:
             DataError: The questions have no frame and tags, or their answers are not published.
         """
-        samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
+        samples, _ = held_out.judged(self.limit)
         _check(samples)
         texts = Predictions(session.folder / "predictions.jsonl").of(
             policy,

@@ -54,11 +54,11 @@ class Preference(Benchmark):
         )
         values = {"pair_accuracy": (margins > 0).mean(axis=1), "margin": margins.mean(axis=1)}
         keep_items(session.folder, [pair_content(p) for p in pairs], [p.sample.group for p in pairs], values)
-        position = {sample.id: index for index, sample in enumerate(held_out.samples)}
         scores: Scores = {}
-        for concept, indices in {"all": range(len(held_out.samples)), **held_out.concepts}.items():
-            members = frozenset(indices)
-            rows = [n for n, pair in enumerate(pairs) if position[pair.sample.id] in members]
+        samples, concepts = held_out.judged(-1)
+        for concept, indices in concepts.items():
+            members = {samples[i].id for i in indices}
+            rows = [n for n, pair in enumerate(pairs) if pair.sample.id in members]
             scores[concept] = self._score([pairs[n] for n in rows], margins[rows], session.seed)
         return scores
 

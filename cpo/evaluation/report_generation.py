@@ -57,7 +57,7 @@ class ReportGeneration(Benchmark):
         Raises:
             DataError: The samples have no thinking to be compared with.
         """
-        samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
+        samples, concepts = held_out.judged(self.limit)
         references = [sample.factual.thinking for sample in samples]
         if not any(references):
             raise DataError(
@@ -75,8 +75,7 @@ class ReportGeneration(Benchmark):
         )
         groups = [sample.group for sample in samples]
         scores: Scores = {}
-        for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
-            kept = [i for i in indices if i < len(samples)]
+        for concept, kept in concepts.items():
             scores[concept], per_text = self._score(
                 [texts[i] for i in kept], [references[i] for i in kept], [groups[i] for i in kept], session.seed
             )

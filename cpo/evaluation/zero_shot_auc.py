@@ -68,7 +68,7 @@ class ZeroShotAUC(Benchmark):
 
     def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
         """See `Benchmark.evaluate`."""
-        samples = list(held_out.samples if self.limit == -1 else held_out.samples[: self.limit])
+        samples, concepts = held_out.judged(self.limit)
         if not held_out.scored:
             raise DataError(
                 got="a dataset whose answers name no labels",
@@ -82,8 +82,7 @@ class ZeroShotAUC(Benchmark):
         columns = [held_out.answers.results.index(name) for name in held_out.scored]
         present = np.array([[name in s.results for name in held_out.scored] for s in samples])
         scores: Scores = {}
-        for concept, indices in {"all": range(len(samples)), **held_out.concepts}.items():
-            kept = [i for i in indices if i < len(samples)]
+        for concept, kept in concepts.items():
             found = score_rankings(
                 logps[kept][:, columns],
                 present[kept],

@@ -1,4 +1,4 @@
-"""Whether a language model's server is what limits `llm_expert`: the share of a scripted server's capacity that it uses.
+"""Whether its server is what limits `llm_expert`: the share of a scripted server's capacity that is used.
 
 The server takes any number of requests and answers each after a fixed time, so with n requests under way it can give
 n / time replies per second. Its replies are the findings unchanged: each is read, judged, rejected and kept in the
@@ -125,6 +125,7 @@ def expert(url: str, concurrency: int, journal: str) -> LLMExpertCounterfactual:
         graph="chest",
         targets=1,
         max_edit_ratio=1.0,
+        judge="wordings",
         attempts=1,
         reply_format="json_schema",
         temperature=0.0,

@@ -152,7 +152,7 @@ def stalled_car(canvas: Canvas, side: int, strength: float, distance: float, rng
 
 def car_over_the_line(canvas: Canvas, side: int, strength: float, distance: float, rng: np.random.Generator) -> None:
     """An oncoming car on the centre line."""
-    _oncoming(canvas, -LANE / 2 + 0.1, 9.5 * distance, _pick(rng, _CARS))
+    _oncoming(canvas, -LANE / 2 - 0.3, 7.5 * distance, _pick(rng, _CARS))
 
 
 def oncoming_car(canvas: Canvas, side: int, strength: float, distance: float, rng: np.random.Generator) -> None:
@@ -194,7 +194,7 @@ PAINTS: dict[str, tuple[float, Paint]] = {
     "slow truck": (11.0, slow_truck),
     "cyclist ahead": (8.0, cyclist_ahead),
     "stalled car on the right": (10.0, stalled_car),
-    "car over the line": (9.5, car_over_the_line),
+    "car over the line": (7.5, car_over_the_line),
     "oncoming car": (12.0, oncoming_car),
     "parked cars": (14.0, parked_cars),
     "bus at the stop": (13.0, bus_at_the_stop),

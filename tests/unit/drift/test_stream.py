@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cpo.drift.schedule import Gradual, Schedule, Stationary, Sudden
+from cpo.answers import ListedAnswer
+from cpo.drift.prevalence import Prevalence
+from cpo.drift.schedule import Gradual, Incremental, Recurring, Schedule, Stationary, Sudden
 from cpo.drift.shift import Transformation
 from cpo.drift.spurious import Spurious
 from cpo.drift.stream import concept_samples, concepts_of, make_stream
@@ -22,6 +24,8 @@ SCHEDULES = st.one_of(
     st.just(Stationary()),
     st.builds(Sudden, position=st.floats(0, 1)),
     st.builds(Gradual, position=st.floats(0, 1), width=st.floats(0, 1)),
+    st.builds(Incremental, position=st.floats(0, 1), width=st.floats(0, 1), steps=st.integers(1, 9)),
+    st.just(Recurring(position=0.1, period=0.3, returns=3, width=0.1)),
 )
 
 
@@ -90,14 +94,14 @@ def test_a_stationary_stream_without_shifts_is_the_dataset_itself() -> None:
     SCHEDULES,
     st.floats(0, 1),
     st.integers(0, 99),
-    st.sampled_from(["tied", "untied"]),
+    st.permutations(["tied", "untied", "reversed"]),
+    st.sampled_from(["both", "result"]),
 )
 def test_a_tied_stream_is_a_selection_without_repetition_that_its_truth_describes(
-    counts: tuple[int, int, int, int], schedule: Schedule, strength: float, seed: int, first: str
+    counts: tuple[int, int, int, int], schedule: Schedule, strength: float, seed: int, order: list[str], keep: str
 ) -> None:
     pool = make_pool(*counts)
-    second = {"tied": "untied", "untied": "tied"}[first]
-    shifts = {"spurious": make_tie(strength=strength, concepts=(first, second))}
+    shifts = {"spurious": make_tie(strength=strength, concepts=order[:2], keep=keep)}
     stream = make_stream(pool, schedule, shifts, seed)
     truth, n = stream.truth, len(stream.samples)
     assert n >= 1
@@ -109,7 +113,17 @@ def test_a_tied_stream_is_a_selection_without_repetition_that_its_truth_describe
     assert make_stream(pool, schedule, shifts, seed).fingerprint == stream.fingerprint
     p = (counts[1] + counts[3]) / len(pool)
     r = (counts[2] + counts[3]) / len(pool)
-    value_rates = {"tied": (p * (1 - strength), p + strength * (1 - p)), "untied": (p, p)}
+    if keep == "result":
+        tied = (p * (1 - strength), p + strength * (1 - p))
+        value_rates = {"tied": tied, "untied": (p, p), "reversed": tied[::-1]}
+    else:
+        most, least = min(p, r), max(0.0, p + r - 1)
+        both = {
+            "tied": p * r + strength * (most - p * r),
+            "untied": p * r,
+            "reversed": p * r + strength * (least - p * r),
+        }
+        value_rates = {concept: ((p - share) / (1 - r), share / r) for concept, share in both.items()}
     for concept, members in by_concept(truth, stream.samples).items():
         without, given_result = value_rates[concept]
         cells = [(False, "PA"), (False, "AP"), (True, "PA"), (True, "AP")]
@@ -119,10 +133,22 @@ def test_a_tied_stream_is_a_selection_without_repetition_that_its_truth_describe
             assert abs(found - share * len(members)) < 1 + 1e-9
 
 
+def test_a_tie_keeps_both_rates() -> None:
+    # p = 1/2, r = 1/5, s = 0.8: both .1 + .8 · (.2 − .1) = .18, so P(value | result) = .9, P(value | none) = .32 / .8
+    stream = make_stream(make_pool(400, 400, 100, 100), Sudden(position=0.5), {"spurious": make_tie()}, seed=0)
+    (record,) = stream.truth.shifts
+    tied, untied = record["rates"]["tied"], record["rates"]["untied"]
+    assert tied["value_given_result"] == pytest.approx(0.9, abs=0.02)
+    assert tied["value_given_no_result"] == pytest.approx(0.4, abs=0.02)
+    for concept in (tied, untied):
+        assert concept["value"] == pytest.approx(0.5, abs=0.01)
+        assert concept["result"] == pytest.approx(0.2, abs=0.01)
+
+
 def test_rates_of_a_large_pool_are_those_of_the_formula_and_are_recorded() -> None:
     # p = 1/2, r = 1/5, s = 0.8: P(value | result) = .5 + .8 · .5 = .9 and P(value | no result) = .5 · .2 = .1
     pool = make_pool(400, 400, 100, 100)
-    stream = make_stream(pool, Sudden(position=0.5), {"spurious": make_tie()}, seed=0)
+    stream = make_stream(pool, Sudden(position=0.5), {"spurious": make_tie(keep="result")}, seed=0)
     parts = by_concept(stream.truth, stream.samples)
     assert rate(parts["tied"], result=True) == pytest.approx(0.9, abs=0.02)
     assert rate(parts["tied"], result=False) == pytest.approx(0.1, abs=0.02)
@@ -140,8 +166,8 @@ def test_rates_of_a_large_pool_are_those_of_the_formula_and_are_recorded() -> No
     assert len(stream.samples) == pytest.approx(1000 * 0.4 / 0.56, abs=3)
 
 
-def test_at_full_strength_the_value_says_the_result() -> None:
-    stream = concept_samples(make_pool(40, 40, 10, 10), {"spurious": make_tie(strength=1)}, 0, seed=0)
+def test_at_full_strength_the_value_says_the_result_if_its_own_rate_may_move() -> None:
+    stream = concept_samples(make_pool(40, 40, 10, 10), {"spurious": make_tie(strength=1, keep="result")}, 0, seed=0)
     assert all(("Cardiomegaly" in s.results) == (s.metadata["view"] == "AP") for s in stream.samples)
 
 
@@ -199,8 +225,51 @@ def test_a_selection_and_a_transformation_stack_and_move_together() -> None:
 def test_shifts_that_cannot_be_stacked_say_so() -> None:
     with pytest.raises(ConfigError, match="different numbers of concepts"):
         concepts_of({"spurious": make_tie(), "mark": Mark("a", "b", "c")})
-    with pytest.raises(ConfigError, match="selection shifts one, two at once"):
-        make_stream(make_pool(4, 4, 4, 4), Stationary(), {"one": make_tie(), "two": make_tie()}, seed=0)
+    rarer = Prevalence(result="Cardiomegaly", rate=0.1, concepts=["changed", "natural"])
+    with pytest.raises(DataError, match=r"rates of shift=\[spurious,prevalence\]"):
+        make_stream(make_pool(9, 9, 9, 9), Stationary(), {"spurious": make_tie(), "prevalence": rarer}, seed=0)
+
+
+def test_two_shifts_that_select_each_reach_their_own_rates() -> None:
+    """A tie of view and disease, and a site that doubles: the pool has both views and both results at both sites."""
+    pool = [
+        dataclasses.replace(s, id=f"{site}{s.id}", results=(*s.results, site), metadata=s.metadata)
+        for site, share in (("north", 300), ("south", 100))
+        for s in make_pool(share, share, share, share)
+    ]
+    shifts = {
+        "spurious": make_tie(),
+        "prevalence": Prevalence(result="south", rate=0.5, concepts=["natural", "changed"]),
+    }
+    stream = make_stream(pool, Sudden(position=0.5), shifts, seed=0)
+    assert len({s.id for s in stream.samples}) == len(stream.samples) > 300
+    tie, sites = (record["rates"] for record in stream.truth.shifts)
+    assert list(tie) == ["tied+natural", "untied+changed"]
+    # p = r = 1/2, s = .8: both .25 + .8 · .25 = .45
+    assert tie["tied+natural"]["value_given_result"] == pytest.approx(0.9, abs=0.02)
+    assert tie["untied+changed"]["value_given_result"] == pytest.approx(0.5, abs=0.02)
+    assert sites["tied+natural"]["result"] == pytest.approx(0.25, abs=0.01)
+    assert sites["untied+changed"]["result"] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_shift_that_changes_results_has_the_answer_told_anew() -> None:
+    class Heal(Mark):
+        def apply(self, sample: Sample, concept: str, rng: np.random.Generator) -> Sample:
+            return dataclasses.replace(sample, results=("No Finding",))
+
+    pool = make_pool(2, 0, 2, 0)
+    stream = make_stream(pool, Stationary(), {"heal": Heal("healed")}, seed=0)
+    assert {s.factual.answer for s in stream.samples} == {"The disease of this patient is No Finding."}
+    answers = ListedAnswer("The disease of this patient is {}.", ["Cardiomegaly", "No Finding"])
+    assert concept_samples(pool, {"heal": Heal("healed")}, 0, seed=0, answers=answers).samples == stream.samples
+    free = [dataclasses.replace(s, factual=Trajectory("text", f"It is {s.results[0]}, I think.")) for s in pool]
+    told = make_stream(free, Stationary(), {"heal": Heal("healed")}, seed=0).samples
+    assert told[-1].factual.answer == "It is No Finding, I think."
+    with pytest.raises(DataError, match="in other words"):
+        make_stream(free, Stationary(), {"heal": Heal("healed")}, seed=0, answers=answers)
+    silent = [dataclasses.replace(s, factual=Trajectory("text", "It is large.")) for s in pool]
+    with pytest.raises(DataError, match="in other words"):
+        make_stream(silent, Stationary(), {"heal": Heal("healed")}, seed=0)
 
 
 def test_a_drift_without_a_shift_is_refused() -> None:
@@ -216,6 +285,7 @@ def test_a_drift_without_a_shift_is_refused() -> None:
         ({"concepts": ("tied", "loose")}, "loose"),
         ({"concepts": ()}, "one or more"),
         ({"concepts": ("tied", "tied")}, "one or more"),
+        ({"keep": "value"}, "keep=value"),
     ],
 )
 def test_a_tie_out_of_range_is_refused(changes: dict[str, Any], message: str) -> None:

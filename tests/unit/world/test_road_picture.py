@@ -13,6 +13,7 @@ from cpo.graph.lexicon import Mention
 from cpo.graph.schema import ConceptGraph
 from cpo.records import LabelState
 from cpo.world.road import words
+from cpo.world.road.causes import draw_causes
 from cpo.world.road.picture import PAINTS, WEATHER, Picture, draw_picture
 from cpo.world.road.truth import Nuisances
 
@@ -50,6 +51,16 @@ def test_every_attribute_can_be_drawn() -> None:
 @pytest.mark.parametrize("name", GRAPH.attributes)
 def test_an_attribute_is_seen_at_the_size_of_the_smallest_policy(name: str, nuisances: Nuisances) -> None:
     assert (change(finding(name, severity="moderate"), nuisances) > 0.1).sum() >= 30, "of 112 × 112 pixels"
+
+
+def test_an_attribute_is_seen_beside_the_others_of_its_scene() -> None:
+    for index in range(80):
+        rng = np.random.default_rng([13, index])
+        findings = draw_causes(rng, GRAPH, uncertain_share=0.0, severities=(0.0, 0.25, 0.75)).findings
+        for hidden in findings:
+            others = [finding for finding in findings if finding is not hidden]
+            difference = np.abs(pixels(*findings) - pixels(*others)).max(axis=-1)
+            assert (difference > 0.1).sum() >= 20, (hidden.attribute, [f.attribute for f in others])
 
 
 @pytest.mark.parametrize("name", GRADED)

@@ -1,0 +1,1 @@
+"""Diagnostics: what happens along a stream, arrays in and arrays out."""
