@@ -96,6 +96,12 @@ def _show(arguments: argparse.Namespace) -> None:
     show(arguments.settings)
 
 
+def _export_data(arguments: argparse.Namespace) -> None:
+    from cpo.commands.data import export
+
+    export(arguments.settings)
+
+
 def _report(arguments: argparse.Namespace) -> None:
     from cpo.report.run import run_page
 
@@ -155,6 +161,11 @@ def _parser() -> argparse.ArgumentParser:
         "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME [ID] [n=6] [split=train] [out=samples.html]"
     )
     command.set_defaults(run=_show)
+    command = data_commands.add_parser("export", help="pairs or samples for ms-swift, TRL, LLaMA-Factory, or as CCF")
+    command.add_argument(
+        "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME to=ms_swift|trl|llamafactory|ccf out=FILE"
+    )
+    command.set_defaults(run=_export_data)
 
     command = commands.add_parser("report", help="write the HTML page of a run again, from its directory alone")
     command.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the directory that train.py printed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from rich.console import Console
 from rich.panel import Panel
@@ -16,6 +16,7 @@ from cpo import config
 from cpo.commands.settings import composed, with_overrides
 from cpo.dataset.base import Dataset
 from cpo.dataset.doctor import Examination, Verdict, examine
+from cpo.dataset.export import Target, export_pairs, export_samples, released_pairs
 from cpo.errors import ConfigError
 from cpo.files import write_json
 from cpo.records import Sample
@@ -23,7 +24,11 @@ from cpo.report.dataset_page import check_page, samples_page
 from cpo.report.studies import studies_page
 
 CHECK = "cpo data check dataset=mimic_cxr dataset.root=FOLDER [--json FILE] [page=FILE.html] [decode=500]"
-SHOW = "cpo data show dataset=chest_world [ID] [n=6] [split=train] [out=samples.html]"
+SHOW = "cpo data show dataset=chest_world [ID] [n=6] [split=test] [out=samples.html]"
+EXPORT = (
+    "cpo data export dataset=NAME to=ms_swift|trl|llamafactory|ccf out=FILE [what=samples|released|pairs] [split=train]"
+)
+WHAT = ("samples", "released", "pairs")
 STYLES = {Verdict.USABLE: "green", Verdict.QUARANTINED: "yellow", Verdict.UNUSABLE: "bold red"}
 
 
@@ -49,6 +54,41 @@ def check(given: Sequence[str], json_file: Path | None = None) -> int:
     return int(found.verdict)
 
 
+def export(given: Sequence[str]) -> None:
+    """Writes a dataset for another tool: its own pairs where it has any, else its samples.
+
+    Args:
+        given: Overrides, `to=`, `out=`, `split=`, `what=` (`samples`, `released` or `pairs`, those of training), `strict=`.
+    """
+    known = {"to": True, "out": True, "split": False, "what": False, "strict": False}
+    own, overrides = with_overrides(given, known, EXPORT)
+    what, strict = own.get("what", ""), own.get("strict", "true")
+    if what not in ("", *WHAT) or strict not in ("true", "false") or own["to"] not in get_args(Target):
+        raise ConfigError(
+            got=" ".join(given),
+            wanted=f"to={'|'.join(get_args(Target))}, what={'|'.join(WHAT)}, strict=true|false",
+            remedy=EXPORT,
+        )
+    cfg = composed(overrides)
+    out, to = Path(own["out"]), cast(Target, own["to"])
+    if what == "pairs":
+        from cpo.data import DataPlan  # brings torch along
+
+        pairs = DataPlan(cfg, share=0.0).read().pairs.pairs
+        made = export_pairs(pairs, to=to, out=out, strict=strict == "true")
+    else:
+        dataset = config.build_dataset(cfg.dataset)
+        samples = dataset.samples(own.get("split", dataset.splits[0]))
+        released = what == "released" or (not what and to != "ccf" and len(samples) > 0 and samples[0].counterfactuals)
+        if released:
+            made = export_pairs(released_pairs(samples), to=to, out=out, strict=strict == "true")
+        else:
+            made = export_samples(samples, to=to, out=out, strict=strict == "true")
+    for reason, count in made.refused.items():
+        print(f"left out: {count:,}: {reason}")
+    print(f"{made.rows:,} rows ({made.access}): {made.path}")
+
+
 def show(given: Sequence[str]) -> None:
     """Prints some samples and writes them as a page with their images; of a generated world with its truth.
 
@@ -66,7 +106,7 @@ def show(given: Sequence[str]) -> None:
             got=" ".join(given), wanted="at most one id, and a page (.html; .png only of a world)", remedy=SHOW
         )
     dataset = config.build_dataset(cfg.dataset)
-    samples = _samples(dataset, own.get("split", "train"), n, ids[0] if ids else "")
+    samples = _samples(dataset, own.get("split", ""), n, ids[0] if ids else "")
     console = Console()
     for sample in samples:
         console.print(_card(sample))
@@ -92,6 +132,7 @@ def _samples(dataset: Dataset, split: str, n: int, wanted: str) -> list[Sample]:
                 remedy="leave it out to see some with theirs",
             )
         return [found]
+    split = split or next((name for name in dataset.splits if len(dataset.samples(name))), dataset.splits[0])
     pool = dataset.samples(split)
     return [pool[i] for i in range(0, len(pool), max(1, len(pool) // n))][:n]
 
@@ -127,7 +168,9 @@ def _print(found: Examination) -> None:
     if any(any(states.values()) for states in content["labels"].values()):
         console.print(_labels(content["labels"]))
     for record in (*found.quality.quarantined, *found.unreadable)[:10]:
-        console.print(f"{record.file} row {record.row}: {record.reason}", style="yellow", highlight=False, soft_wrap=True)
+        console.print(
+            f"{record.file} row {record.row}: {record.reason}", style="yellow", highlight=False, soft_wrap=True
+        )
     for remark in found.remarks:
         console.print(remark, highlight=False, soft_wrap=True)
     for problem in found.problems:

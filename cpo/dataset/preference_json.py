@@ -188,8 +188,8 @@ class PreferenceJson(Dataset):
         folder = self._images or file.parent
         try:
             return tuple(intake.image(folder / path) for path in paths)
-        except (OSError, ValueError):
-            raise DamagedError("an image path that cannot be opened") from None
+        except ValueError:  # a path with a null character
+            raise DamagedError("image file cannot be opened") from None
 
     def _named(self, answer: str) -> tuple[str, ...]:
         named = self.answers.read(answer)
