@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import cpo
@@ -24,6 +25,55 @@ GROUPS = {
     "experiments": "experiment",
 }
 """What `cpo list` can list, and the group of configs it stands for."""
+
+SUBJECTS = {
+    "data": "look at what a dataset holds, and at what is wrong with a copy of it",
+    "drift": "look at a drift regime on a dataset",
+    "graph": "build concept graphs from reports, look at them, compare them",
+}
+"""Commands with commands of their own."""
+
+COMMANDS = {
+    "data check": (
+        "data:check",
+        "verify a copy: layout, columns, counts, images; exit status 0 usable, 1 with losses, 2 unusable",
+        "dataset=NAME dataset.root=FOLDER [page=FILE] [decode=500]",
+    ),
+    "data show": (
+        "data:show",
+        "some samples as a person would look at them, here and as a page",
+        "dataset=NAME [ID] [n=6] [split=test] [out=samples.html]",
+    ),
+    "data export": (
+        "data:export",
+        "pairs or samples for ms-swift, TRL, LLaMA-Factory, or as CXR-CounterFact",
+        "dataset=NAME to=ms_swift|trl|llamafactory|ccf out=FILE [what=samples|released|pairs]",
+    ),
+    "drift show": (
+        "drift:show",
+        "the plan of a regime and the rates it reaches, here and as a page",
+        "drift=gradual shift=spurious dataset=chest_world [out=drift.html]",
+    ),
+    "graph build": (
+        "graph:build",
+        "a concept graph from the reports of a dataset, each relation with its evidence",
+        "dataset=NAME extractor=lexicon out=graph.json [vocabulary=chest]",
+    ),
+    "graph show": ("graph:show", "a graph as a table and as a page with its picture", "GRAPH [out=graph.html]"),
+    "graph diff": ("graph:diff", "what differs between two graphs; exit status 1 if anything does", "GRAPH GRAPH"),
+    "graph export": ("graph:export", "a graph as GraphML", "GRAPH out=graph.graphml"),
+    "score": (
+        "run:score",
+        "log-probs, rewards and margins of a pair file under a run's policy",
+        "pairs=FILE run=DIR out=FILE.jsonl",
+    ),
+    "export": (
+        "run:export",
+        "a run's adapter or merged model for plain transformers and peft",
+        "run=DIR out=DIR [merge=true]",
+    ),
+}
+"""Commands that take `key=value`: the function in `cpo.commands`, what it does, and how it is called."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,24 +134,6 @@ def _list(arguments: argparse.Namespace) -> None:
             print(f"{'' if arguments.kind else '  '}{name:<{width}}  {headline}".rstrip())
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    from cpo.commands.data import check
-
-    return check(arguments.settings, arguments.json)
-
-
-def _show(arguments: argparse.Namespace) -> None:
-    from cpo.commands.data import show
-
-    show(arguments.settings)
-
-
-def _export_data(arguments: argparse.Namespace) -> None:
-    from cpo.commands.data import export
-
-    export(arguments.settings)
-
-
 def _report(arguments: argparse.Namespace) -> None:
     from cpo.report.run import run_page
 
@@ -115,20 +147,12 @@ def _report(arguments: argparse.Namespace) -> None:
     print(run_page(directory))
 
 
-def _score(arguments: argparse.Namespace) -> None:
-    from cpo.commands.run import score
-    from cpo.commands.settings import settings
-
-    known = {"pairs": True, "run": True, "out": True}
-    print(score(**settings(arguments.settings, known, "cpo score pairs=FILE run=DIR out=FILE.jsonl")))
-
-
-def _export(arguments: argparse.Namespace) -> None:
-    from cpo.commands.run import export
-    from cpo.commands.settings import settings
-
-    known = {"run": True, "out": True, "merge": False}
-    print(export(**settings(arguments.settings, known, "cpo export run=DIR out=DIR merge=true")))
+def _subcommand(arguments: argparse.Namespace) -> int | None:
+    """Calls a function of `cpo.commands`; an exit status is passed on, a path is what was written."""
+    module, _, name = arguments.function.partition(":")
+    more = {"json_file": arguments.json} if "json" in arguments else {}
+    made = getattr(import_module(f"cpo.commands.{module}"), name)(arguments.settings, **more)
+    return made if isinstance(made, int) else None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -145,37 +169,19 @@ def _parser() -> argparse.ArgumentParser:
         "kind", nargs="?", choices=GROUPS, metavar="kind", help=f"one of {', '.join(GROUPS)}; all if left out"
     )
     command.set_defaults(run=_list)
-
-    data = commands.add_parser("data", help="look at what a dataset holds, and at what is wrong with a copy of it")
-    data_commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    command = data_commands.add_parser(
-        "check", help="verify a copy: layout, columns, counts, images; exit status 0 usable, 1 with losses, 2 unusable"
-    )
-    command.add_argument(
-        "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME dataset.root=FOLDER [page=FILE] [decode=500]"
-    )
-    command.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON too")
-    command.set_defaults(run=_check)
-    command = data_commands.add_parser("show", help="some samples as a person would look at them, here and as a page")
-    command.add_argument(
-        "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME [ID] [n=6] [split=train] [out=samples.html]"
-    )
-    command.set_defaults(run=_show)
-    command = data_commands.add_parser("export", help="pairs or samples for ms-swift, TRL, LLaMA-Factory, or as CCF")
-    command.add_argument(
-        "settings", nargs="*", metavar="KEY=VALUE", help="dataset=NAME to=ms_swift|trl|llamafactory|ccf out=FILE"
-    )
-    command.set_defaults(run=_export_data)
-
     command = commands.add_parser("report", help="write the HTML page of a run again, from its directory alone")
     command.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the directory that train.py printed")
     command.set_defaults(run=_report)
 
-    command = commands.add_parser("score", help="log-probs, rewards and margins of a pair file under a run's policy")
-    command.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="pairs=FILE run=DIR out=FILE.jsonl")
-    command.set_defaults(run=_score)
-
-    command = commands.add_parser("export", help="a run's adapter or merged model for plain transformers and peft")
-    command.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="run=DIR out=DIR [merge=true]")
-    command.set_defaults(run=_export)
+    within = {"": commands}
+    for subject, about in SUBJECTS.items():
+        group = commands.add_parser(subject, help=about)
+        within[subject] = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for path, (function, about, usage) in COMMANDS.items():
+        subject, _, name = path.rpartition(" ")
+        command = within[subject].add_parser(name, help=about, description=f"{about}.", epilog=f"cpo {path} {usage}")
+        command.add_argument("settings", nargs="*", metavar="KEY=VALUE", help=usage)
+        if path == "data check":
+            command.add_argument("--json", type=Path, metavar="FILE", help="write what was found as JSON too")
+        command.set_defaults(run=_subcommand, function=function)
     return parser

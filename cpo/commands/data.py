@@ -58,7 +58,7 @@ def export(given: Sequence[str]) -> None:
     """Writes a dataset for another tool: its own pairs where it has any, else its samples.
 
     Args:
-        given: Overrides, `to=`, `out=`, `split=`, `what=` (`samples`, `released` or `pairs`, those of training), `strict=`.
+        given: Overrides, `to=`, `out=`, `split=`, `strict=`, `what=` (`samples`, `released` or `pairs` of training).
     """
     known = {"to": True, "out": True, "split": False, "what": False, "strict": False}
     own, overrides = with_overrides(given, known, EXPORT)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from cpo import config
 from cpo.app import Job
+from cpo.commands.settings import settings
 from cpo.errors import ConfigError
 from cpo.files import write_text
 from cpo.policy.export import export_policy
@@ -31,44 +33,46 @@ def rebuilt(directory: Path) -> tuple[Job, LoadedPolicy]:
     return job, policy
 
 
-def score(*, pairs: str, run: str, out: str) -> Path:
+def score(given: Sequence[str]) -> Path:
     """Scores every row of a pair file by a run's policy and its reference, and writes a row for each.
 
     Rewards are scaled by the β of the run's loss, or by 1 if it has none.
 
     Args:
-        pairs: The pair file.
-        run: The run directory.
-        out: JSONL file to write.
+        given: `pairs=` the pair file, `run=` the run directory, `out=` the JSONL file to write.
     """
-    rows = read_pair_file(Path(pairs))
-    job, policy = rebuilt(Path(run).absolute())
+    usage = "cpo score pairs=FILE run=DIR out=FILE.jsonl"
+    own = settings(given, {"pairs": True, "run": True, "out": True}, usage)
+    rows, out = read_pair_file(Path(own["pairs"])), Path(own["out"])
+    job, policy = rebuilt(Path(own["run"]).absolute())
     beta = float(job.cfg.loss.get("beta", 1.0))
     results = score_pairs(policy, rows, beta=beta, batch_size=int(job.cfg.optim.batch_size))
-    write_text(Path(out), "".join(json.dumps(result) + "\n" for result in results))
-    return Path(out)
+    write_text(out, "".join(json.dumps(result) + "\n" for result in results))
+    print(out)
+    return out
 
 
-def export(*, run: str, out: str, merge: str = "false") -> Path:
+def export(given: Sequence[str]) -> Path:
     """Writes a run's adapter, or its policy merged, for plain `transformers` and `peft`, and checks the numbers.
 
     Args:
-        run: The run directory.
-        out: Directory to make.
-        merge: `true` or `false`.
+        given: `run=` the run directory, `out=` the directory to make, `merge=` `true` or `false`.
 
     Raises:
         ConfigError: `merge` is neither.
     """
+    own = settings(given, {"run": True, "out": True, "merge": False}, "cpo export run=DIR out=DIR merge=true")
+    merge = own.get("merge", "false")
     if merge not in ("true", "false"):
         raise ConfigError(got=f"merge={merge}", wanted="true or false", remedy="pass merge=true")
-    directory = Path(run).absolute()
+    directory = Path(own["run"]).absolute()
     job, policy = rebuilt(directory)
     rows = read_pair_file(directory / "pairs_sample.jsonl")
-    made = Path(out).absolute()
+    made = Path(own["out"]).absolute()
     off = export_policy(policy, job.backbone, directory / "adapter", made, rows, merge=merge == "true")
     print(
         f"log-probs by plain transformers{'' if merge == 'true' else ' and peft'} "
         f"equal the run's, to {off:.1e} nats per token"
     )
+    print(made)
     return made

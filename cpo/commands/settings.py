@@ -10,7 +10,7 @@ from cpo import config
 from cpo.errors import ConfigError
 
 
-def settings(given: list[str], known: Mapping[str, bool], usage: str) -> dict[str, str]:
+def settings(given: Sequence[str], known: Mapping[str, bool], usage: str) -> dict[str, str]:
     """`key=value` arguments of a command.
 
     Args:
