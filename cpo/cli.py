@@ -70,7 +70,7 @@ COMMANDS = {
     "export": (
         "run:export",
         "a run's adapter or merged model for plain transformers and peft",
-        "run=DIR out=DIR [merge=true]",
+        "run=DIR out=DIR [merge=true] [privacy=acknowledged]",
     ),
 }
 """Commands that take `key=value`: the function in `cpo.commands`, what it does, and how it is called."""

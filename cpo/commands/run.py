@@ -14,8 +14,15 @@ from cpo.files import write_text
 from cpo.policy.export import export_policy
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.score import read_pair_file, score_pairs
+from cpo.privacy import require_allowed
+from cpo.report.record import read_run
 from cpo.rundir import finished_run
 from cpo.tracking.composite import CompositeTracker
+
+ACKNOWLEDGED = (
+    "## Privacy\n\nTrained on credentialed data and exported with `privacy=acknowledged`: whoever exported it took the "
+    "responsibility for keeping to the data use agreement."
+)
 
 
 def rebuilt(directory: Path) -> tuple[Job, LoadedPolicy]:
@@ -56,20 +63,38 @@ def export(given: Sequence[str]) -> Path:
     """Writes a run's adapter, or its policy merged, for plain `transformers` and `peft`, and checks the numbers.
 
     Args:
-        given: `run=` the run directory, `out=` the directory to make, `merge=` `true` or `false`.
+        given: `run=` the run directory, `out=` the directory to make, `merge=` `true` or `false`, and for a policy
+            trained on credentialed data `privacy=acknowledged`, which its model card then says.
 
     Raises:
-        ConfigError: `merge` is neither.
+        ConfigError: `merge` or `privacy` is neither.
+        PrivacyError: Trained on credentialed data, and `privacy=acknowledged` is not given.
     """
-    own = settings(given, {"run": True, "out": True, "merge": False}, "cpo export run=DIR out=DIR merge=true")
-    merge = own.get("merge", "false")
+    known = {"run": True, "out": True, "merge": False, "privacy": False}
+    own = settings(given, known, "cpo export run=DIR out=DIR merge=true")
+    merge, privacy = own.get("merge", "false"), own.get("privacy", "strict")
+    if privacy not in ("strict", "acknowledged"):
+        raise ConfigError(got=f"privacy={privacy}", wanted="strict or acknowledged", remedy="leave it out")
     if merge not in ("true", "false"):
         raise ConfigError(got=f"merge={merge}", wanted="true or false", remedy="pass merge=true")
     directory = Path(own["run"]).absolute()
+    if read_run(directory).access != "open":
+        # weights may hold what they were trained on
+        require_allowed(
+            "credentialed",
+            what="a policy trained on data",
+            destination=own["out"],
+            local=False,
+            acknowledged=privacy == "acknowledged",
+        )
     job, policy = rebuilt(directory)
     rows = read_pair_file(directory / "pairs_sample.jsonl")
     made = Path(own["out"]).absolute()
     off = export_policy(policy, job.backbone, directory / "adapter", made, rows, merge=merge == "true")
+    if privacy == "acknowledged":
+        card = made / "README.md"
+        text = card.read_text(encoding="utf-8") if card.is_file() else f"# {directory.name}\n"
+        write_text(card, f"{text}\n{ACKNOWLEDGED}\n")
     print(
         f"log-probs by plain transformers{'' if merge == 'true' else ' and peft'} "
         f"equal the run's, to {off:.1e} nats per token"

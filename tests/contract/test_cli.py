@@ -126,3 +126,19 @@ def test_an_unknown_kind_is_refused_with_the_kinds_there_are(capsys: pytest.Capt
 
     assert stop.value.code == 2
     assert "losses" in capsys.readouterr().err
+
+
+def test_a_policy_trained_on_credentialed_data_is_exported_only_when_that_is_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text("dataset: {access: credentialed}", encoding="utf-8")
+    (tmp_path / "summary.json").write_text("{}", encoding="utf-8")
+    call = ["export", f"run={tmp_path}", f"out={tmp_path / 'out'}"]
+
+    assert main(call) == 2
+    told = capsys.readouterr().err
+    assert "PhysioNet" in told
+    assert "privacy=acknowledged" in told
+    assert not (tmp_path / "out").exists()
+    assert main([*call, "privacy=yes"]) == 2
+    assert "strict or acknowledged" in capsys.readouterr().err

@@ -27,7 +27,6 @@ def method(**knobs: Any) -> ConceptGraphCounterfactual:
         "graph": "chest",
         "targets": 2,
         "choice": "nearest",
-        "healthy": "No Finding",
         "healthy_target": False,
         "max_edit_ratio": 1.0,
     }
