@@ -31,6 +31,7 @@ from cpo.tracking.composite import CompositeTracker
 from cpo.training.engine import seed_everything
 from cpo.training.init import Start
 from cpo.training.lengths import check_action, check_lengths, short_samples, within
+from cpo.training.monitor import DriftMonitor, WatchStream
 from cpo.training.preflight import check_pairs, estimate
 from cpo.training.ranks import first_ahead, rank, world_size
 from cpo.training.stages import Stage, StageReport, run_stage
@@ -69,6 +70,8 @@ class Job:
         self.vision_cache = config.build(cfg.cache)
         self.plan = DataPlan(cfg, share=self.init.share)
         self.benchmarks: dict[str, Benchmark] = config.build_all(cfg.benchmark)
+        self.monitor: DriftMonitor = config.build(cfg.monitor)
+        self.detectors = config.build_all(cfg.detector)
         self.tracker = tracker
         self._base: Path | None = None
         self.summary: dict[str, Any] = {"choices": dict(choices), "seed": self.seed}
@@ -248,14 +251,28 @@ class Job:
             return policy
         self.tracker.summary(self.summary)  # what is gone on with later has to find this base
         console.print(f"[bold]{name:10}[/] {type(loss).__name__} on {len(data.pairs.pairs):,} pairs")
-        stage = self._stage(name, loss, directory)
+        # each process sees its share of the stream only, which is another stream
+        watched = name == "preference" and bool(self.detectors) and world_size() == 1
+        watch = self.monitor.watch(self.detectors, self.tracker, directory / "snapshots") if watched else None
+        stage = self._stage(name, loss, directory, watch)
         report = run_stage(stage, policy, data.pairs.pairs, self.tracker)
+        if watch is not None:
+            self._note_alarms(watch, data)
         if rank() == 0:
             policy.model.save_pretrained(directory / "adapter")
         self._account(name, report)
         return policy
 
-    def _stage(self, name: str, loss: Any, directory: Path) -> Stage:
+    def _note_alarms(self, watch: WatchStream, data: Data) -> None:
+        """Puts the detectors' alarms, and their scores against the truth of the stream, into the summary."""
+        self.summary["alarms"] = [asdict(alarm) for alarm in watch.alarms]
+        self.summary["detection"] = self.monitor.scores(watch.alarms, data.stream.truth, watch.watched)
+        if watch.alarms:
+            told = ", ".join(f"{a.position:,} ({a.detector} on {a.signal})" for a in watch.alarms[:5])
+            more = f" and {len(watch.alarms) - 5} more" if watch.alarms[5:] else ""
+            console.print(f"[bold]alarms[/]     at {told}{more}")
+
+    def _stage(self, name: str, loss: Any, directory: Path, watch: WatchStream | None = None) -> Stage:
         return Stage(
             "train" if name == "preference" else name,
             loss,
@@ -266,6 +283,7 @@ class Job:
             shuffle=False,
             checkpoints=directory / "checkpoints",
             references=self.cache / "reference",
+            watch=watch,
         )
 
     def _account(self, name: str, report: StageReport) -> None:

@@ -48,6 +48,8 @@ class TrainConfig:
     loss: Group = MISSING
     optim: Group = MISSING
     trainer: Group = MISSING
+    detector: Group = field(default_factory=dict)
+    monitor: Group = MISSING
     benchmark: Group = MISSING
     tracker: Group = MISSING
     paths: Group = MISSING

@@ -106,6 +106,7 @@ class Logps(_Movable):
         rejected_length: int64 [B, K].
         token_logps: [R, T], 0 beyond a completion's end.
         completion_mask: bool [R, T], True where a token is scored.
+        embedding: float32 [B, H], hidden state of the last prompt token of each pair, detached; None where unknown.
         image_rejected: float32 [B], the chosen completion under the pair's rejected image; None for pairs without one.
     """
 
@@ -116,6 +117,7 @@ class Logps(_Movable):
     token_logps: Tensor | None = None
     completion_mask: Tensor | None = None
     image_rejected: Tensor | None = None
+    embedding: Tensor | None = None
 
     def detach(self) -> Logps:
         """The same numbers without gradients, as rewards and references want them."""

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class ThinkingDrift:
+class ThoughtDrift:
     """What one chain of thought does to the result.
 
     Args:
@@ -39,7 +39,7 @@ class ThinkingDrift:
     early_area: float
 
 
-def thinking_drift(z: Floats, shares: Floats) -> ThinkingDrift:
+def thought_drift(z: Floats, shares: Floats) -> ThoughtDrift:
     """The drift of one chain of thought.
 
     Args:
@@ -56,13 +56,13 @@ def thinking_drift(z: Floats, shares: Floats) -> ThinkingDrift:
     Example:
         The first half of the thinking changes nothing, the second turns the result round.
 
-        >>> found = thinking_drift(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([0.0, 0.5, 1.0]))
+        >>> found = thought_drift(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), np.array([0.0, 0.5, 1.0]))
         >>> found.steps.tolist(), found.peak_at, found.decided_at, found.early_area
         ([0.0, 1.0], 1.0, 1.0, 0.75)
     """
     _check(z, shares)
     steps = jensen_shannon(z[:-1], z[1:])
-    return ThinkingDrift(
+    return ThoughtDrift(
         steps=steps,
         total=float(steps.sum()),
         peak=float(steps.max()),
@@ -75,8 +75,8 @@ def thinking_drift(z: Floats, shares: Floats) -> ThinkingDrift:
 def jensen_shannon(p: Floats, q: Floats) -> Floats:
     """Jensen–Shannon divergence between distributions along the last axis, in bits.
 
-    JSD(p, q) = KL(p ‖ m) / 2 + KL(q ‖ m) / 2 with m = (p + q) / 2, in [0, 1]: 0 for equal distributions, 1 for such that
-    share no result.
+    JSD(p, q) = KL(p ‖ m) / 2 + KL(q ‖ m) / 2 with m = (p + q) / 2, in [0, 1]: 0 for equal distributions, 1 for
+    such that share no result.
 
     Args:
         p: […, Z], summing to 1.
@@ -144,7 +144,7 @@ def displacement(z: Floats) -> Floats:
     return jensen_shannon(z[:1], z)
 
 
-def thinking_alarms(z: Floats, detector: Detector[float]) -> tuple[int, ...]:
+def thought_alarms(z: Floats, detector: Detector[float]) -> tuple[int, ...]:
     """Cuts at which a fresh detector that watches the displacement along the thinking raises an alarm.
 
     A level is watched and not the single steps, since detectors look for a mean that changes.
@@ -154,7 +154,7 @@ def thinking_alarms(z: Floats, detector: Detector[float]) -> tuple[int, ...]:
 
         >>> from cpo.diagnostics.detectors import PageHinkley
         >>> detector = PageHinkley(min_instances=1, delta=0.0, threshold=0.5, alpha=1.0, direction="up")
-        >>> thinking_alarms(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), detector)
+        >>> thought_alarms(np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), detector)
         (2,)
     """
     return alarms_of(detector, displacement(z).tolist())

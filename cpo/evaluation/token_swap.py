@@ -1,11 +1,11 @@
-"""Swaps of a few words in a thinking: harmless ones that the concept graph licenses, and others to hold them against."""
+"""Swaps of a few words in a thinking: harmless ones that the concept graph licenses, and any to hold them against."""
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Swap:
         words: The new ones.
 
     Example:
-        >>> swap = Swap(8, 15, "lung opacity")
+        >>> swap = Swap(7, 14, "lung opacity")
         >>> swap.applied("A hazy opacity is seen."), swap.prefix("A hazy opacity is seen.")
         ('A hazy lung opacity is seen.', 'A hazy lung opacity')
     """
@@ -166,8 +166,13 @@ def tight(start: int, old: str, new: str) -> Swap:
         >>> tight(10, "The heart is mildly enlarged.", "The cardiac silhouette is mildly enlarged.")
         Swap(start=14, end=19, words='cardiac silhouette')
     """
-    head = os.path.commonprefix([old, new]).rfind(" ") + 1
+    head = _whole_words_in_common(old, new)
     rest, words = old[head:], new[head:]
-    common = os.path.commonprefix([rest[::-1], words[::-1]])
-    tail = common.rfind(" ") + 1  # whole words only, with the space before them
+    tail = _whole_words_in_common(rest[::-1], words[::-1])
     return Swap(start + head, start + len(old) - tail, words[: len(words) - tail])
+
+
+def _whole_words_in_common(one: str, other: str) -> int:
+    """Characters at the beginning of both, up to and with the last space among them."""
+    alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    return one[:alike].rfind(" ") + 1

@@ -105,7 +105,13 @@ class Built:
 
 
 def build_graph(
-    samples: Iterable[Sample], extractor: Extractor, frame: ConceptGraph, *, source: str, min_studies: int = 5
+    samples: Iterable[Sample],
+    extractor: Extractor,
+    frame: ConceptGraph,
+    *,
+    source: str,
+    min_studies: int = 5,
+    conditioned: bool = True,
 ) -> Built:
     """Builds a graph from reports, in one pass over them.
 
@@ -115,6 +121,7 @@ def build_graph(
         frame: Its name, diseases, default, phrases, taxonomy and terms are kept; its relations are not looked at.
         source: What the evidence is from, in words: the dataset and its split.
         min_studies: Attributes in fewer studies are left out, at least 1: too little to say, too many to test.
+        conditioned: Hold the other diseases fixed. False shows what they confound.
 
     Raises:
         DataError: No report could be read, or too few for any two diseases to be told apart.
@@ -122,8 +129,9 @@ def build_graph(
     tally, diseases_from = _count(samples, extractor, frame.diseases)
     attributes = [name for name in extractor.attributes if tally.shown(name) >= min_studies]
     diseases = [name for name in frame.diseases if tally.shown(name)]
-    relations = _measure(tally, product(diseases, attributes), fixed=diseases)
-    attribute_pairs = _measure(tally, combinations(attributes, 2), fixed=diseases)
+    fixed = diseases if conditioned else ()
+    relations = _measure(tally, product(diseases, attributes), fixed)
+    attribute_pairs = _measure(tally, combinations(attributes, 2), fixed)
     disease_pairs = _measure(tally, combinations(diseases, 2), fixed=())
     told, left_out = _told_apart(frame.diseases, relations, tally)
     if len(told) < 2:

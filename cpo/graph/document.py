@@ -26,8 +26,10 @@ def edges_in(document: Mapping[str, Any]) -> tuple[Edge, ...]:
     """Relations disease by disease, with their evidence.
 
     Raises:
-        DataError: Evidence that is none.
+        DataError: A key that is no relation, or evidence that is none, or of no relation.
     """
+    for disease, entry in document["diseases"].items():
+        _check_disease(disease, entry)
     return tuple(
         Edge(disease, attribute, relation, _evidence(entry, disease, attribute))
         for disease, entry in document["diseases"].items()
@@ -99,6 +101,19 @@ def _attribute(name: str, entry: Mapping[str, object]) -> Attribute:
         graded=bool(entry.get("graded", False)),
         radlex=None if radlex is None else str(radlex),
     )
+
+
+def _check_disease(disease: str, entry: Mapping[str, Any]) -> None:
+    related = {attribute for relation in _ORDER for attribute in entry.get(relation.value, ())}
+    strange = [key for key in entry if key not in {*_ORDER, "evidence"}]
+    loose = [attribute for attribute in entry.get("evidence", {}) if attribute not in related]
+    if strange or loose:
+        raise DataError(
+            got=f"{disease!r} with {', '.join(strange) or 'no other keys'}, evidence of nothing for "
+            f"{', '.join(loose) or 'none'}",
+            wanted="association, exclusion, irrelevance, and evidence of attributes named in them",
+            remedy="correct it in the graph's file",
+        )
 
 
 def _evidence(entry: Mapping[str, Any], disease: str, attribute: str) -> Evidence | None:

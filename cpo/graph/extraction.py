@@ -45,7 +45,7 @@ DOUBT = {
 """Cues of doubt in radiology reports."""
 NOT_NEGATING = ("cannot exclude", "can not exclude", "cannot rule out", "cannot be excluded", "can not be excluded")
 """Phrases that hold a negation and negate nothing."""
-CLAUSES = ("there is", "there are", ";", "and the", "with")
+CLAUSES = ("there is", "there are", ";", "and the")
 """What begins another clause within a sentence."""
 
 _STRENGTH = (LabelState.ABSENT, LabelState.UNCERTAIN, LabelState.PRESENT)
@@ -97,13 +97,8 @@ class LexiconExtractor:
     Args:
         graph: Gives the terms: wordings, names and `terms`.
 
-    Example:
-        >>> extractor = LexiconExtractor(ConceptGraph.load("chest"))
-        >>> said = extractor.read("No effusion or pneumothorax. Possible small nodule; heart size is normal.")
-        >>> {name: state.value for name, state in said.attributes.items()}
-        {'apical pleural line': 'absent', 'nodule': 'uncertain', 'enlarged heart': 'absent'}
-        >>> {name: state.value for name, state in said.diseases.items()}
-        {'Pleural Effusion': 'absent', 'Pneumothorax': 'absent'}
+    Raises:
+        DataError: One phrase would stand for two attributes or two diseases.
     """
 
     name = "lexicon"

@@ -25,25 +25,11 @@ GRADES = {
 SIDES = {"left": "left", "right": "right"}
 
 _ARTICLES = ("a", "an", "the")
-_BEING = (
-    "is",
-    "are",
-    "was",
-    "were",
-    "be",
-    "been",
-    "has",
-    "have",
-    "may",
-    "might",
-    "could",
-    "appears",
-    "appear",
-    "remains",
-)
-_BETWEEN = ("not", "no", "longer", "again", "now", "also", "grossly", "somewhat", *GRADES)
-"""What may stand between a form of "to be" and what it ascribes."""
-_NEGATION = re.compile(r"\b(?:no|not)\b ?")
+_VERBS = ("is", "are", "do", "does")
+_BEING = (*_VERBS, "was", "were", "be", "been", "has", "have", "may", "might", "could", "appears", "appear", "remains")
+_BETWEEN = ("not", "no", "longer", "free", "of", "again", "now", "also", "grossly", "somewhat", *GRADES)
+"""What may stand between such a verb and what it ascribes."""
+_NEGATION = re.compile(r"\b(?:no|not|free of)\b ?")
 _OPENING = re.compile(r"^there (?:is|are) ")
 _PLACE = re.compile(r" (?:(?:projects|seen) )?(?:in|on|over) the \{side\}(?: lung)?$")
 _SEEN = re.compile(r" (?:is|are)(?: seen| present)?$| projects$")
@@ -134,6 +120,6 @@ def _tokens(word: str) -> list[dict[str, Any]]:
         return [{"LOWER": {"IN": [*SIDES, "bilateral"]}, "OP": "?"}]
     if word.startswith(("{severity}", "{size}")):
         return [{"LOWER": {"IN": list(GRADES)}, "OP": "?"}]
-    if word in ("is", "are"):
+    if word in _VERBS:
         return [{"LOWER": {"IN": list(_BEING)}, "OP": "*"}, {"LOWER": {"IN": list(_BETWEEN)}, "OP": "*"}]
     return [{"LOWER": word}]

@@ -13,6 +13,8 @@ from cpo.files import write_json
 FORMAT = "cpo concept graph"
 VERSION = 2
 """2: evidence, taxonomy, terms and links, all of them optional. `concept_graph.schema.json` is the format in full."""
+_NEEDED = frozenset({"name", "default", "diseases", "attributes"})
+_OPTIONAL = frozenset({"format", "version", "phrases", "parents", "terms", "links"})
 
 
 def shipped() -> tuple[str, ...]:
@@ -47,11 +49,11 @@ def read_document(name_or_path: str | Path) -> dict[str, Any]:
             wanted=f'a JSON object with "format": "{FORMAT}" and "version": {VERSION}',
             remedy=f'write {VERSION} as "version" into a file of version 1, or build it again with cpo graph build',
         )
-    missing = {"name", "default", "diseases", "attributes"} - set(document)
-    if missing:
+    missing, strange = sorted(_NEEDED - set(document)), sorted(set(document) - _NEEDED - _OPTIONAL)
+    if missing or strange:
         raise DataError(
-            got=f"{name}: no {', '.join(sorted(missing))}",
-            wanted="the keys name, default, diseases and attributes",
+            got=f"{name}: missing {', '.join(missing) or 'nothing'}, unknown {', '.join(strange) or 'nothing'}",
+            wanted=f"the keys {', '.join(sorted(_NEEDED))}, and no others than {', '.join(sorted(_OPTIONAL))}",
             remedy="pass a file written by ConceptGraph.save",
         )
     return document

@@ -1,4 +1,4 @@
-"""Percentile bootstrap intervals that resample whole clusters (patients, driving clips), for every statistic we report.
+"""Bootstrap intervals that resample whole clusters (patients, driving clips), for every statistic we report.
 
 Two studies of one patient are not two independent observations: resampling studies would make intervals too narrow.
 A statistic is written once, over *multiplicities*: how often each item counts. All ones is the sample itself, and a
@@ -12,15 +12,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from cpo.errors import ConfigError, ShapeError
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]
 """Multiplicities `[R, N]` → values `[R]`; nan where it is undefined."""
+Method = Literal["percentile", "bca"]
+"""How the ends follow from the draws; see `cluster_bootstraps`."""
 
 BLOCK = 4_000_000
 """Multiplicities held at once (32 MB): large test sets are resampled in blocks, with the same result."""
@@ -38,6 +42,7 @@ class Interval:
         clusters: Independent clusters among them.
         level: Confidence level, in (0, 1).
         undefined: Resamples in which the statistic was undefined; the ends come from the others.
+        method: How the ends follow from the draws.
     """
 
     value: float
@@ -47,8 +52,9 @@ class Interval:
     clusters: int
     level: float = 0.95
     undefined: int = 0
+    method: Method = "percentile"
 
-    def as_dict(self) -> dict[str, float | int | None]:
+    def as_dict(self) -> dict[str, float | int | str | None]:
         """As JSON has it: nan is null.
 
         Example:
@@ -64,9 +70,10 @@ def cluster_bootstrap(
     *,
     resamples: int = 1000,
     level: float = 0.95,
+    method: Method = "percentile",
     seed: int,
 ) -> Interval:
-    """Percentile bootstrap of one statistic; see `cluster_bootstraps`.
+    """Bootstrap of one statistic; see `cluster_bootstraps`.
 
     Example:
         Two patients, of two and one studies; a resample holds patient a twice, b twice, or each once.
@@ -77,7 +84,12 @@ def cluster_bootstrap(
         (0.667, 0.0, 1.0, 2)
     """
     return cluster_bootstraps(
-        lambda weights: statistic(weights)[:, None], clusters, resamples=resamples, level=level, seed=seed
+        lambda weights: statistic(weights)[:, None],
+        clusters,
+        resamples=resamples,
+        level=level,
+        method=method,
+        seed=seed,
     )[0]
 
 
@@ -87,30 +99,37 @@ def cluster_bootstraps(
     *,
     resamples: int = 1000,
     level: float = 0.95,
+    method: Method = "percentile",
     seed: int,
 ) -> tuple[Interval, ...]:
-    """Percentile bootstrap of several statistics on the same resamples.
+    """Bootstrap of several statistics on the same resamples.
 
-    Each resample draws as many clusters as there are, with replacement, and takes all items of each.
+    Each resample draws as many clusters as there are, with replacement, and takes all items of each. The ends are
+    quantiles of the draws: the outer ones as they are (`percentile`), or moved by the draws' bias and by how much the
+    statistic's spread depends on its value (`bca`), which the jackknife over clusters tells.
 
     Args:
         statistics: Multiplicities `[R, N]` → values `[R, S]`; called with one row of ones for the values themselves.
         clusters: Cluster of each item; its names do not matter, only which items share one.
         resamples: ≥ 1.
         level: Confidence level, in (0, 1).
+        method: `percentile`, or `bca` (bias-corrected and accelerated). The ends of the latter are nan where they are
+            undefined: all draws on one side of the value, or a statistic that no cluster changes.
         seed: Equal seeds give equal intervals.
 
     Returns:
         One interval per statistic. Without items every value is what the statistic says of none (nan).
 
     Raises:
-        ConfigError: `resamples` or `level` out of range.
+        ConfigError: `resamples`, `level` or `method` out of range.
         ShapeError: The statistics do not return one row per resample.
 
     Source:
-        Efron & Tibshirani 1993, chapters 8 and 13. With one item per cluster the result equals
-        `scipy.stats.bootstrap(method="percentile")` under the same random generator.
+        Efron & Tibshirani 1993, chapters 8, 13 and 14. With one item per cluster the result equals
+        `scipy.stats.bootstrap` of the same method under the same random generator.
     """
+    if method not in get_args(Method):
+        raise ConfigError(got=f"method={method}", wanted=f"one of {', '.join(get_args(Method))}", remedy="pass bca")
     if resamples < 1:
         raise ConfigError(got=f"resamples={resamples}", wanted="resamples ≥ 1", remedy="pass 1000, the usual number")
     if not 0 < level < 1:
@@ -120,9 +139,13 @@ def cluster_bootstraps(
     values = _checked(statistics(np.ones((1, len(codes)))), rows=1)
     blocks = _resampled(codes, count, resamples, seed) if count > 1 else ()
     draws = np.concatenate([values[:0], *(_checked(statistics(weights), rows=len(weights)) for weights in blocks)])
+    found = zip(values[0].tolist(), draws.T, strict=True)
+    if method == "percentile" or count < 2:
+        return tuple(interval_of(value, column, n=len(codes), clusters=count, level=level) for value, column in found)
+    without = np.concatenate([_checked(statistics(weights), rows=len(weights)) for weights in _left_out(codes, count)])
     return tuple(
-        interval_of(value, column, n=len(codes), clusters=count, level=level)
-        for value, column in zip(values[0].tolist(), draws.T, strict=True)
+        interval_of(value, column, n=len(codes), clusters=count, level=level, jackknife=held)
+        for (value, column), held in zip(found, without.T, strict=True)
     )
 
 
@@ -164,6 +187,14 @@ def _resampled(codes: NDArray[np.int64], count: int, resamples: int, seed: int) 
         yield times[:, codes].astype(np.float64)
 
 
+def _left_out(codes: NDArray[np.int64], count: int) -> Iterator[Array]:
+    """Blocks of multiplicities `[≤ BLOCK / N, N]`: each cluster in turn left out, the others once."""
+    rows = max(1, BLOCK // max(count, len(codes)))
+    for start in range(0, count, rows):
+        block = np.arange(start, min(start + rows, count))
+        yield (codes[None, :] != block[:, None]).astype(np.float64)
+
+
 def _checked(values: Array, rows: int) -> Array:
     if values.ndim != 2 or len(values) != rows:
         raise ShapeError(
@@ -174,10 +205,43 @@ def _checked(values: Array, rows: int) -> Array:
     return values
 
 
-def interval_of(value: float, draws: Array, *, n: int, clusters: int, level: float) -> Interval:
-    """A value with the percentile interval of its draws; undefined draws are counted, not used."""
+def interval_of(
+    value: float, draws: Array, *, n: int, clusters: int, level: float, jackknife: Array | None = None
+) -> Interval:
+    """A value with the interval of its draws; undefined draws are counted, not used.
+
+    Args:
+        value: On the sample itself.
+        draws: On its resamples.
+        n: Items.
+        clusters: Independent clusters among them.
+        level: Confidence level, in (0, 1).
+        jackknife: The statistic without each cluster in turn, for the BCa interval; None for the percentile interval.
+    """
     defined = draws[~np.isnan(draws)]
     low = high = math.nan
     if len(defined) and not math.isnan(value):
-        low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return Interval(value, low, high, n=n, clusters=clusters, level=level, undefined=len(draws) - len(defined))
+        ends = np.array([(1 - level) / 2, (1 + level) / 2])
+        if jackknife is not None:
+            ends = _corrected(ends, value, defined, jackknife[~np.isnan(jackknife)])
+        if not np.isnan(ends).any():
+            low, high = np.quantile(defined, ends).tolist()
+    method: Method = "percentile" if jackknife is None else "bca"
+    undefined = len(draws) - len(defined)
+    return Interval(value, low, high, n=n, clusters=clusters, level=level, undefined=undefined, method=method)
+
+
+def _corrected(ends: Array, value: float, draws: Array, jackknife: Array) -> Array:
+    """Where BCa reads the draws: Φ(b + (b + z) / (1 − a (b + z))), z the normal quantiles of `ends`.
+
+    The bias b is the normal quantile of the share of draws below the value (ties count half), the acceleration a the
+    skewness of the jackknife; nan where either is undefined.
+    """
+    below = ((draws < value).mean() + (draws <= value).mean()) / 2
+    moves = jackknife.mean() - jackknife if len(jackknife) else np.zeros(1)
+    spread = (moves**2).sum() ** 1.5
+    if not 0 < below < 1 or spread == 0:
+        return np.full_like(ends, np.nan)
+    bias, acceleration = ndtri(below), (moves**3).sum() / (6 * spread)
+    moved = bias + ndtri(ends)
+    return np.asarray(ndtr(bias + moved / (1 - acceleration * moved)), dtype=np.float64)

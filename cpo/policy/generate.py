@@ -15,7 +15,13 @@ from cpo.sequence.encode import Encoder
 
 @torch.inference_mode()
 def generate(
-    model: Any, encoder: Encoder, samples: Sequence[Sample], *, batch_size: int, max_new_tokens: int
+    model: Any,
+    encoder: Encoder,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int,
+    max_new_tokens: int,
+    prefixes: Sequence[str] | None = None,
 ) -> Iterator[list[str]]:
     """Completions of samples, batch by batch, deterministic (greedy), with a KV cache.
 
@@ -24,17 +30,20 @@ def generate(
         encoder: Of the model's own directory.
         samples: Their images and prompts are read, nothing else.
         batch_size: Samples per batch.
-        max_new_tokens: Longest completion; one that does not end within it is returned as it stands.
+        max_new_tokens: Longest completion, its prefix apart; one that does not end within it is returned as it stands.
+        prefixes: What each completion is forced to begin with; the policy goes on from there. None for nothing.
 
     Yields:
-        For each batch the completion texts, end token removed, `<think>` kept.
+        For each batch the completion texts, prefix included, end token removed, `<think>` kept.
     """
     inner = unwrap(model)
     training = inner.training
+    forced = [""] * len(samples) if prefixes is None else prefixes
     inner.eval()
     try:
         for start in range(0, len(samples), batch_size):
-            inputs = _inputs(encoder, samples[start : start + batch_size], inner.device)
+            begun = forced[start : start + batch_size]
+            inputs = _inputs(encoder, samples[start : start + batch_size], begun, inner.device)
             tokens = inner.generate(
                 **inputs,
                 max_new_tokens=max_new_tokens,
@@ -43,20 +52,27 @@ def generate(
                 pad_token_id=encoder.pad_token_id,
             )
             new = tokens[:, inputs["input_ids"].shape[1] :]
-            yield [text.strip() for text in encoder.tokenizer.batch_decode(new, skip_special_tokens=True)]
+            texts = encoder.tokenizer.batch_decode(new, skip_special_tokens=True)
+            yield [f"{prefix}{text}".strip() for prefix, text in zip(begun, texts, strict=True)]
     finally:
         inner.train(training)
 
 
-def _inputs(encoder: Encoder, samples: Sequence[Sample], device: torch.device) -> dict[str, torch.Tensor]:
-    """Left-padded prompts, so that all completions start at the same column."""
+def _inputs(
+    encoder: Encoder, samples: Sequence[Sample], prefixes: Sequence[str], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Left-padded prompts, each with its prefix behind it, so that all that is new starts at the same column."""
     prompts = [encoder.prompt(sample) for sample in samples]
-    length = max(len(p.ids) for p in prompts)
-    ids = np.full((len(prompts), length), encoder.pad_token_id, dtype=np.int64)
+    begun = [
+        (*prompt.ids, *(encoder.text(prefix, end=False) if prefix else ()))
+        for prompt, prefix in zip(prompts, prefixes, strict=True)
+    ]
+    length = max(map(len, begun))
+    ids = np.full((len(begun), length), encoder.pad_token_id, dtype=np.int64)
     mask = np.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        ids[row, length - len(prompt.ids) :] = prompt.ids
-        mask[row, length - len(prompt.ids) :] = 1
+    for row, tokens in enumerate(begun):
+        ids[row, length - len(tokens) :] = tokens
+        mask[row, length - len(tokens) :] = 1
     images = [image for prompt in prompts for image in prompt.images]
     inputs = {
         "input_ids": torch.from_numpy(ids),

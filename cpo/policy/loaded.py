@@ -42,9 +42,23 @@ class LoadedPolicy:
         device: torch.device = unwrap(self.model).device
         return device
 
-    def completions(self, samples: Sequence[Sample], *, batch_size: int, max_new_tokens: int) -> Iterator[list[str]]:
-        """Greedy completions, batch by batch; see `generate`."""
-        return generate(self.model, self.encoder, samples, batch_size=batch_size, max_new_tokens=max_new_tokens)
+    def completions(
+        self,
+        samples: Sequence[Sample],
+        *,
+        batch_size: int,
+        max_new_tokens: int,
+        prefixes: Sequence[str] | None = None,
+    ) -> Iterator[list[str]]:
+        """Greedy completions, batch by batch, from forced prefixes if there are any; see `generate`."""
+        return generate(
+            self.model,
+            self.encoder,
+            samples,
+            batch_size=batch_size,
+            max_new_tokens=max_new_tokens,
+            prefixes=prefixes,
+        )
 
     @torch.no_grad()
     def logps(self, pairs: Sequence[PreferencePair], *, batch_size: int) -> Iterator[Logps]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -69,7 +70,10 @@ def compute_logps(model: Any, batch: PairBatch) -> Logps:
     hidden = hidden_states(model, batch)[batch.score_row, batch.score_position]
     per_token = token_logps(unwrap(model).lm_head, hidden, batch.score_target)
     shape = len(batch.lengths), int(batch.lengths.max())
-    return as_logps(per_token.new_zeros(shape).index_put((batch.score_branch, batch.score_slot), per_token), batch)
+    # the first token of a chosen completion is predicted behind its prompt
+    first = (batch.score_slot == 0) & (batch.score_branch % (1 + batch.negatives) == 0)
+    table = per_token.new_zeros(shape).index_put((batch.score_branch, batch.score_slot), per_token)
+    return replace(as_logps(table, batch), embedding=hidden[first].detach())
 
 
 def as_logps(table: Tensor, batch: PairBatch) -> Logps:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import plotly.graph_objects as go
 
-from cpo.report.style import REFERENCE, tint
+from cpo.report.style import REFERENCE, colour, tint
 
 SLICES = 12
 """Steps in which a gradual change is shaded from one concept's colour to the next."""
@@ -64,8 +64,18 @@ def bands(drift: Mapping[str, Any]) -> list[Band]:
     return sorted([*pure, *between], key=lambda band: band.start)
 
 
-def draw_bands(figure: go.Figure, drift: Mapping[str, Any]) -> None:
-    """Shades the concepts behind a figure over the stream, names them, and marks where changes begin and end."""
+ALARMS = 60
+"""Most alarms that are drawn; a detector that fires more often says nothing."""
+
+
+def draw_bands(figure: go.Figure, drift: Mapping[str, Any], alarms: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Shades the concepts behind a figure over the stream, names them, and marks where changes begin and end.
+
+    Args:
+        figure: Over the stream.
+        drift: The dictionary of a `records.DriftTruth`.
+        alarms: Of detectors, each `position`, `detector` and `signal`: triangles at the foot.
+    """
     names = {concept["index"]: concept["name"] for concept in drift.get("concepts", ())}
     stretches = bands(drift)
     shades = [shade for band in stretches for shade in _shades(band)]
@@ -74,7 +84,10 @@ def draw_bands(figure: go.Figure, drift: Mapping[str, Any]) -> None:
     figure.update_layout(
         # all at once: adding shapes one by one copies those already there
         shapes=[*shades, *(_line(position) for position in lines)],
-        annotations=[{"text": names.get(b.before, ""), "x": b.start, **place} for b in stretches if not b.changing],
+        annotations=[
+            *({"text": names.get(b.before, ""), "x": b.start, **place} for b in stretches if not b.changing),
+            *(_mark(alarm) for alarm in alarms[:ALARMS]),
+        ],
         margin_t=28,  # room for the names, above the curves
     )
 
@@ -97,6 +110,12 @@ def _shades(band: Band) -> list[dict[str, Any]]:
         }
         for i in range(slices)
     ]
+
+
+def _mark(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    told = f"alarm at sample {alarm['position']:,}: {alarm['detector']} on {alarm['signal']}"
+    place = {"yref": "paper", "y": 0, "yanchor": "bottom", "showarrow": False}
+    return {"text": "▲", "x": alarm["position"], "hovertext": told, **place, "font": {"color": colour(1), "size": 11}}
 
 
 def _line(position: float) -> dict[str, Any]:

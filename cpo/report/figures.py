@@ -36,7 +36,7 @@ def panel_figure(panel: Panel, run: RunRecord) -> Figure | None:
     for number, (key, (x, y)) in enumerate(curves.items()):
         remarks += _draw(figure, _name(key, list(curves)), np.array(x), np.array(y), number)
     if panel.kind is PanelKind.BAND:
-        draw_bands(figure, run.drift)
+        draw_bands(figure, run.drift, run.summary.get("alarms") or ())
     caption = " ".join(dict.fromkeys(filter(None, remarks)))
     wide = panel.kind is PanelKind.BAND or len(curves) > 2
     return Figure(as_json(figure), panel.title, panel.y, caption, wide=wide)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import combinations
 from typing import Any
 
@@ -113,11 +114,11 @@ def diseases_figure(graph: ConceptGraph) -> Figure:
 
 
 def evidence_line(evidence: Evidence | None) -> str:
-    """Evidence in one line of plain words.
+    """Evidence in one line of plain words, safe inside markup.
 
     Example:
-        >>> evidence_line(Evidence("4,000 reports", support=57, log_odds=2.13, low=1.2, q_value=0.00004))
-        '57 studies, log-odds 2.13 [1.20, ∞], q < 0.001; 4,000 reports'
+        >>> evidence_line(Evidence("4,000 reports", support=57, log_odds=2.13, low=1.2, q_value=0.012))
+        '57 studies, log-odds 2.13 [1.20, ∞], q = 0.012; 4,000 reports'
     """
     if evidence is None:
         return "no evidence recorded"
@@ -125,8 +126,8 @@ def evidence_line(evidence: Evidence | None) -> str:
     if evidence.log_odds is not None:
         parts.append(f"log-odds {evidence.log_odds:.2f} {interval(evidence)}")
     if evidence.q_value is not None:
-        parts.append("q " + tested(evidence.q_value))
-    return "; ".join(filter(None, (", ".join(parts), evidence.source)))
+        parts.append("q " + shown_q(evidence.q_value))
+    return escape("; ".join(filter(None, (", ".join(parts), evidence.source))))
 
 
 def interval(evidence: Evidence) -> str:
@@ -136,11 +137,11 @@ def interval(evidence: Evidence) -> str:
     return f"[{low}, {high}]"
 
 
-def tested(q_value: float) -> str:
+def shown_q(q_value: float) -> str:
     """A q-value behind `q`.
 
     Example:
-        >>> tested(0.0123), tested(1e-9)
+        >>> shown_q(0.0123), shown_q(1e-9)
         ('= 0.012', '< 0.001')
     """
     return "< 0.001" if q_value < 0.001 else f"= {q_value:.3f}"

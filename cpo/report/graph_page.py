@@ -9,7 +9,7 @@ from cpo.files import write_text
 from cpo.graph.evidence import Evidence
 from cpo.graph.schema import ConceptGraph, Edge, Relation
 from cpo.report.blocks import Block, Cell, Details, Facts, Notice, Row, Table
-from cpo.report.graph_figures import diseases_figure, interval, relations_figure, tested
+from cpo.report.graph_figures import diseases_figure, interval, relations_figure, shown_q
 from cpo.report.page import Section, render
 
 _COLUMNS = ("relation", "studies", "log-odds", "q")
@@ -89,7 +89,7 @@ def _cells(relation: Relation, evidence: Evidence | None) -> list[Cell]:
         Cell(relation.value),
         Cell("" if evidence.support is None else f"{evidence.support:,}"),
         Cell(f"{evidence.log_odds:.2f}", interval(evidence)),
-        Cell("" if evidence.q_value is None else tested(evidence.q_value).removeprefix("= ")),
+        Cell("" if evidence.q_value is None else shown_q(evidence.q_value).removeprefix("= ")),
     ]
 
 

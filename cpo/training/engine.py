@@ -14,7 +14,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 
 from cpo.errors import ConfigError
 from cpo.training.ranks import world_size
-from cpo.training.strategies import check_strategy
+from cpo.training.strategies import check_sharding, check_strategy
 
 CPU = torch.device("cpu")
 
@@ -49,6 +49,7 @@ class Engine:
         checkpoint_every: int,
         progress: bool,
     ) -> None:
+        check_sharding(strategy)
         if accelerator not in ("cpu", "gpu") or (accelerator == "gpu" and not torch.cuda.is_available()):
             raise ConfigError(
                 got=f"trainer.accelerator={accelerator}, and torch sees {torch.cuda.device_count()} GPU(s)",

@@ -54,6 +54,7 @@ class PolicyModule(pl.LightningModule):
         self.tracker, self.stage, self.seed, self.stream = tracker, stage, seed, stream
         self.health = Health(stage)
         self.means: dict[str, float] | None = None  # of the optimiser step that the last batch has made, if it has
+        self.before_update: Logps | None = None  # of the last batch, before the step that it was part of
         self._gradient_norm = 0.0
         self._since_step: list[dict[str, Tensor]] = []
 
@@ -63,6 +64,7 @@ class PolicyModule(pl.LightningModule):
         reference = self.reference.logps(self.model, batch) if self.loss.requires_reference else None
         output = self.loss(policy, reference, batch.info(self.stream))
         check_finite(output.loss, policy, reference, batch)
+        self.before_update = policy.detach()
         self._since_step.append(step_metrics(policy.detach(), reference, output, batch))
         return output.loss
 

@@ -27,7 +27,8 @@ class AdamWCosine:
         epochs: Passes over the data, if `max_steps` is −1; may be a fraction.
         max_steps: Optimiser steps; −1 leaves it to `epochs`.
         early_stop: Optimiser steps of a window: training stops when the mean training loss of one is not below that of
-            every earlier one; 0 for never. The learning rate follows the schedule of all steps either way.
+            every earlier one; 0 for never. The learning rate follows the schedule of all steps either way, and control
+            and preference stage stop each by their own loss.
 
     Raises:
         ConfigError: A knob out of its range.
@@ -87,7 +88,7 @@ class AdamWCosine:
             betas=self.betas,  # type: ignore[arg-type]
             weight_decay=self.weight_decay,
         )
-        return optimizer, LambdaLR(optimizer, lambda step: self.factor(step, steps))
+        return optimizer, LambdaLR(optimizer, RestartableSchedule(self, steps))
 
     def factor(self, step: int, steps: int) -> float:
         """Learning rate at a step over the peak: a ramp to 1 during warm-up, then a cosine to min_lr / lr.
@@ -103,3 +104,31 @@ class AdamWCosine:
         progress = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
         floor = self.min_lr / self.lr
         return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class RestartableSchedule:
+    """The learning rate's factor at a step, which may start over; `LambdaLR` keeps its state in checkpoints.
+
+    Args:
+        recipe: Gives the shape.
+        steps: Optimiser steps in all.
+
+    Example:
+        >>> recipe = AdamWCosine(lr=1.0, min_lr=0.0, betas=(0.9, 0.98), weight_decay=0.0, warmup_steps=2,
+        ...     clip_norm=0.0, batch_size=1, accumulate=1, epochs=1, max_steps=-1, early_stop=0)
+        >>> schedule = RestartableSchedule(recipe, steps=8)
+        >>> schedule.restart(4)
+        >>> [round(schedule(step), 2) for step in range(4, 8)]
+        [0.5, 1.0, 1.0, 0.5]
+    """
+
+    def __init__(self, recipe: AdamWCosine, steps: int) -> None:
+        self.recipe, self.steps, self.restarted_at = recipe, steps, 0
+
+    def restart(self, step: int) -> None:
+        """Warms up again from a step on, then falls over the steps that are left."""
+        self.restarted_at = step
+
+    def __call__(self, step: int) -> float:
+        """The learning rate at a step over its peak."""
+        return self.recipe.factor(step - self.restarted_at, self.steps - self.restarted_at)

@@ -25,7 +25,7 @@ class Estimate:
     Args:
         steps: Optimiser steps.
         tokens_median: Of prompt and completion, images included.
-        tokens_max: Likewise; at most `policy.max_length`.
+        tokens_max: Likewise, if the longest completion stood behind the longest prompt.
         seconds: Expected time of training.
         peak_memory_mb: Of two steps, in MiB, without optimiser state.
     """

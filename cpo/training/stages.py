@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.callbacks import Callback
 
 from cpo.errors import ConfigError, DataError
 from cpo.losses.base import Loss
@@ -74,6 +75,7 @@ class Stage:
         shuffle: New order in each pass; False keeps the order of the stream.
         checkpoints: Directory of checkpoints; None for none.
         references: Directory of cached reference log-probs; None for none.
+        watch: Watches the stream for drift; None for nobody.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Stage:
     shuffle: bool
     checkpoints: Path | None = None
     references: Path | None = None
+    watch: Callback | None = None
 
 
 def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair], tracker: Tracker) -> StageReport:
@@ -149,7 +152,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         stream=stream,
     )
     stop, flat = StopOnSignal(recipe.accumulate), StopWhenFlat(recipe.early_stop)
-    callbacks = [LogSteps(), *([flat] if recipe.early_stop else []), stop]
+    callbacks = [LogSteps(), *([flat] if recipe.early_stop else []), *([stage.watch] if stage.watch else []), stop]
     if stage.checkpoints:
         callbacks.append(SaveLast(stage.checkpoints, stage.engine.checkpoint_every))
     trainer = stage.engine.trainer(accumulate=recipe.accumulate, clip_norm=recipe.clip_norm, callbacks=callbacks)

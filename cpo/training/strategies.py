@@ -15,6 +15,27 @@ _WHOLE = (
 )
 
 
+def check_sharding(strategy: str) -> None:
+    """Refuses a strategy that shards, on any machine.
+
+    Log-probs are computed below the module that such a strategy wraps (the LM head sees scored tokens alone, the vision
+    tower distinct images), so its hooks would not gather the weights; and its checkpoints are of shards.
+
+    Raises:
+        ConfigError: Saying what is missing, and what does the same work.
+    """
+    if strategy.startswith(SHARDING):
+        package = ", the package deepspeed" if strategy.startswith("deepspeed") else ""
+        raise ConfigError(
+            got=f"trainer.strategy={strategy}, which shards: besides two or more GPUs{package} it would need "
+            "checkpoints of the adapter alone, gathered from all shards, and a judgement inside the trainer; both are "
+            "missing",
+            wanted=_WHOLE,
+            remedy="pass trainer=ddp: of a LoRA policy only the adapter has gradients and optimiser state, so that "
+            "little is left to shard; a 7B policy in bfloat16 takes 17 GB of each device",
+        )
+
+
 def check_strategy(*, accelerator: str, devices: int, strategy: str, environ: Mapping[str, str]) -> None:
     """Refuses a strategy that does not fit the devices, or the way in which the processes were started.
 
@@ -33,13 +54,7 @@ def check_strategy(*, accelerator: str, devices: int, strategy: str, environ: Ma
     Example:
         >>> check_strategy(accelerator="cpu", devices=2, strategy="ddp", environ={"LOCAL_WORLD_SIZE": "2"})
     """
-    if strategy.startswith(SHARDING):
-        raise ConfigError(
-            got=f"trainer.strategy={strategy}",
-            wanted=_WHOLE,
-            remedy="pass trainer=ddp: of a LoRA policy only the adapter has gradients and optimiser state, so that "
-            "little is left to shard; a 7B policy in bfloat16 takes 17 GB of each device",
-        )
+    check_sharding(strategy)
     if strategy not in ("auto", "ddp"):
         raise ConfigError(got=f"trainer.strategy={strategy}", wanted=_WHOLE, remedy="pass trainer.strategy=auto")
     ranks = local_ranks(environ)

@@ -96,6 +96,32 @@ def test_judging_again_gives_the_same_numbers(finished: Path, place: Path) -> No
     assert json.loads((finished / "eval" / "preference.json").read_text()) == known
 
 
+def test_judging_again_changes_the_knob_that_is_given_and_no_other(finished: Path, place: Path) -> None:
+    known = {path.name: path.read_text() for path in (finished / "eval").iterdir()}
+    try:
+        done = run("evaluate.py", f"run={finished}", "benchmark.preference.limit=8", cwd=place)
+        assert last_line(done) == f"run: {finished}"
+        found = {path.name: json.loads(path.read_text()) for path in (finished / "eval").iterdir()}
+    finally:
+        for name, content in known.items():
+            (finished / "eval" / name).write_text(content)
+    assert found["preference.json"]["scores"]["all"]["pair_accuracy"]["n"] == 8
+    # the other benchmark's 16 studies and 8 new tokens are the run's, not its YAML's
+    assert found["disease_classification.json"] == json.loads(known["disease_classification.json"])
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted"), [("evaluate.py", "the run's own folders"), ("train.py", "paths.cache=cache")]
+)
+def test_a_run_stands_on_the_cache_that_it_was_made_with(finished: Path, place: Path, script: str, wanted: str) -> None:
+    small = SMALL if script == "train.py" else []
+    done = run(script, *small, f"run={finished}", "paths.cache=elsewhere", cwd=place)
+    assert done.returncode == 2
+    assert "paths.cache" in done.stderr.splitlines()[0]
+    assert wanted in done.stderr
+    assert not (place / "elsewhere").exists()
+
+
 def test_a_sweep_trains_sft_once_per_stream(finished: Path, place: Path) -> None:
     arguments = ["-m", *SMALL, "counterfactual=concept_graph,random", "drift=sudden,gradual", "control=false"]
     name, directory = last_line(run("train.py", *arguments, cwd=place)).split(": ", 1)
@@ -134,11 +160,16 @@ def test_an_adapter_whose_base_has_changed_is_refused(finished: Path, place: Pat
     kept = weights.read_bytes()
     try:
         weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-        done = run("evaluate.py", f"run={finished}", cwd=place)
+        judged = run("evaluate.py", f"run={finished}", cwd=place)
+        summary = (finished / "summary.json").read_text()
+        continued = run("train.py", *SMALL, f"run={finished}", cwd=place)
     finally:
         weights.write_bytes(kept)
-    assert done.returncode == 2
-    assert "on which the adapter was trained" in done.stderr
+    for done in (judged, continued):
+        assert done.returncode == 2
+        assert "on which the adapter was trained" in done.stderr
+    recorded = [json.loads(text)["fingerprints"] for text in (summary, (finished / "summary.json").read_text())]
+    assert recorded[0] == recorded[1], "the record of the base is what it was"
 
 
 @pytest.mark.slow

@@ -65,8 +65,9 @@ def _trachea(canvas: Canvas) -> None:
     top, carina = (body.shift * 0.3 + body.trachea * 0.2, -1.0), (x + 0.01, -0.22)
     middle = (x, -0.58)
     canvas.line([top, middle, carina], 0.062, -0.16)
-    canvas.line([carina, (carina[0] - 0.13, -0.08)], 0.042, -0.13)
-    canvas.line([carina, (carina[0] + 0.15, -0.06)], 0.042, -0.13)
+    out, up, dark = 0.10 * body.splay, 0.13 * body.splay, -0.13 - 0.07 * body.splay
+    canvas.line([carina, (carina[0] - 0.13 - out, -0.08 - up)], 0.042, dark)
+    canvas.line([carina, (carina[0] + 0.15 + out, -0.06 - up)], 0.042, dark)
 
 
 def _heart(canvas: Canvas) -> None:

@@ -35,6 +35,7 @@ class Body:
         unfolded: How far the descending aorta bulges to the left.
         shift: Of heart and mediastinum, to the left positive.
         trachea: Extra shift of the trachea, to the left positive.
+        splay: How far the main bronchi are spread apart; 0 is normal.
         hilum: Size of each hilum; 1 is normal.
         lucency: Blackness of the aerated lung; 1 is normal.
         vessels: Strength of the lung markings: overall, and extra in the upper zones.
@@ -57,6 +58,7 @@ class Body:
     unfolded: float = 0.0
     shift: float = 0.0
     trachea: float = 0.0
+    splay: float = 0.0
     hilum: dict[int, float] = field(default_factory=lambda: _pair(1.0, 1.0))
     lucency: float = 1.0
     vessels: float = 1.0

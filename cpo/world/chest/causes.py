@@ -60,9 +60,12 @@ SIGNS: dict[str, dict[str, float]] = {
         "linear opacities": 0.75,
         "volume loss": 0.45,
         "displaced fissure": 0.20,
+        "compensatory overinflation": 0.08,
+        "juxtaphrenic peak": 0.08,
         "mediastinal pull": 0.15,
         "elevated hemidiaphragm": 0.20,
         "low lung volumes": 0.15,
+        "crowded vessels": 0.15,
         "obscured heart border": 0.05,
     },
     "Cardiomegaly": {
@@ -71,14 +74,22 @@ SIGNS: dict[str, dict[str, float]] = {
         "tortuous aorta": 0.10,
         "vascular congestion": 0.12,
         "upper zone redistribution": 0.10,
+        "splayed carina": 0.10,
+        "distended azygos vein": 0.08,
     },
-    "Consolidation": {"dense lobar opacity": 1.0, "air bronchograms": 0.40, "obscured heart border": 0.15},
+    "Consolidation": {
+        "dense lobar opacity": 1.0,
+        "air bronchograms": 0.40,
+        "obscured heart border": 0.15,
+        "bulging fissure": 0.10,
+    },
     "Edema": {
         "perihilar haze": 0.90,
         "septal lines": 0.45,
         "vascular congestion": 0.30,
         "bronchial cuffing": 0.15,
         "upper zone redistribution": 0.15,
+        "distended azygos vein": 0.15,
         "fissural fluid": 0.10,
     },
     "Enlarged Cardiomediastinum": {
@@ -86,21 +97,36 @@ SIGNS: dict[str, dict[str, float]] = {
         "thick paratracheal stripe": 0.35,
         "tortuous aorta": 0.25,
         "deviated trachea": 0.20,
+        "splayed carina": 0.15,
         "enlarged hilum": 0.10,
     },
-    "Fracture": {"rib break": 0.60, "rib callus": 0.30, "clavicle step": 0.30, "chest wall air": 0.10},
+    "Fracture": {
+        "rib break": 0.60,
+        "rib callus": 0.30,
+        "clavicle step": 0.30,
+        "chest wall air": 0.10,
+        "mediastinal air": 0.05,
+    },
     "Lung Lesion": {
         "mass": 0.55,
         "nodule": 0.55,
         "cavity": 0.15,
         "enlarged hilum": 0.20,
         "deviated trachea": 0.08,
+        "apical cap": 0.08,
         "hyperinflation": 0.08,
         "flat hemidiaphragms": 0.06,
     },
-    "Lung Opacity": {"hazy opacity": 0.90, "reticular pattern": 0.25, "low lung volumes": 0.10},
+    "Lung Opacity": {
+        "hazy opacity": 0.90,
+        "reticular pattern": 0.25,
+        "honeycombing": 0.10,
+        "low lung volumes": 0.10,
+        "crowded vessels": 0.10,
+    },
     "Pleural Effusion": {
         "fluid meniscus": 1.0,
+        "loculated fluid": 0.10,
         "blunted costophrenic angle": 0.20,
         "fissural fluid": 0.15,
         "mediastinal push": 0.08,
@@ -109,6 +135,7 @@ SIGNS: dict[str, dict[str, float]] = {
     "Pleural Other": {
         "pleural thickening": 0.75,
         "pleural calcification": 0.45,
+        "apical cap": 0.30,
         "blunted costophrenic angle": 0.35,
         "mediastinal pull": 0.10,
     },
@@ -117,6 +144,7 @@ SIGNS: dict[str, dict[str, float]] = {
         "air bronchograms": 0.20,
         "obscured heart border": 0.15,
         "bronchial cuffing": 0.10,
+        "bulging fissure": 0.08,
         "cavity": 0.05,
     },
     "Pneumothorax": {
@@ -125,6 +153,7 @@ SIGNS: dict[str, dict[str, float]] = {
         "deep sulcus": 0.20,
         "mediastinal push": 0.15,
         "chest wall air": 0.15,
+        "mediastinal air": 0.10,
         "hyperinflation": 0.05,
         "flat hemidiaphragms": 0.05,
     },
@@ -141,6 +170,8 @@ INCIDENTAL: dict[str, float] = {
     "elevated hemidiaphragm": 0.02,
     "deviated trachea": 0.015,
     "enlarged hilum": 0.015,
+    "apical cap": 0.015,
+    "crowded vessels": 0.015,
 }
 """Attributes that anyone may show: none of them decides for a disease."""
 
@@ -155,6 +186,14 @@ INCOMPATIBLE: tuple[frozenset[str], ...] = (
     frozenset({"blunted costophrenic angle", "fluid meniscus"}),
     frozenset({"deep sulcus", "fluid meniscus"}),
     frozenset({"deep sulcus", "blunted costophrenic angle"}),
+    frozenset({"juxtaphrenic peak", "fluid meniscus"}),
+    frozenset({"juxtaphrenic peak", "flat hemidiaphragms"}),
+    frozenset({"bulging fissure", "displaced fissure"}),
+    frozenset({"bulging fissure", "fissural fluid"}),
+    frozenset({"apical cap", "apical pleural line"}),
+    frozenset({"crowded vessels", "hyperinflation"}),
+    frozenset({"crowded vessels", "lost lung markings"}),
+    frozenset({"loculated fluid", "pleural thickening"}),
 )
 """Pairs that cannot show in one chest."""
 

@@ -22,7 +22,7 @@ from cpo.world.difficulty import DIFFICULTIES, Difficulty
 from cpo.world.folder import check_knob, write_marker, write_once
 from cpo.world.generation import forget, generate
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same knobs would give other words or other pixels."""
 
 _GRAPH = "chest"

@@ -13,8 +13,8 @@ from cpo.diagnostics.thinking import (
     displacement,
     early_answering_area,
     jensen_shannon,
-    thinking_alarms,
-    thinking_drift,
+    thought_alarms,
+    thought_drift,
 )
 from cpo.errors import ShapeError
 
@@ -39,7 +39,7 @@ def test_the_divergence_is_symmetric_bounded_and_zero_only_between_equals() -> N
 
 
 def test_a_thinking_that_moves_nothing_was_decided_before_it_began() -> None:
-    found = thinking_drift(np.tile([0.6, 0.4], (4, 1)), np.linspace(0, 1, 4))
+    found = thought_drift(np.tile([0.6, 0.4], (4, 1)), np.linspace(0, 1, 4))
     assert (found.total, found.peak, found.decided_at, found.early_area) == (0, 0, 0, 0)
 
 
@@ -49,7 +49,7 @@ def test_a_thinking_whose_last_word_decides_has_nearly_all_of_the_area() -> None
     shares = np.linspace(0, 1, 11)
     assert early_answering_area(z, shares) == pytest.approx(0.95)
     assert decided_at(z, shares) == 1
-    assert thinking_drift(z, shares).peak_at == 1
+    assert thought_drift(z, shares).peak_at == 1
 
 
 def test_the_area_of_the_mean_curve_is_the_mean_area() -> None:
@@ -64,8 +64,8 @@ def test_alarms_stand_where_the_result_has_moved_and_not_where_it_wavers() -> No
     detector = {"min_instances": 3, "delta": 0.01, "threshold": 0.5, "alpha": 1.0, "direction": "up"}
     wavering = np.array([[0.6, 0.4], [0.55, 0.45]] * 6)
     turned = np.array([[0.95, 0.05]] * 6 + [[0.05, 0.95]] * 6)
-    assert thinking_alarms(wavering, PageHinkley(**detector)) == ()
-    alarms = thinking_alarms(turned, PageHinkley(**detector))
+    assert thought_alarms(wavering, PageHinkley(**detector)) == ()
+    alarms = thought_alarms(turned, PageHinkley(**detector))
     assert alarms[0] == 6
     assert displacement(turned)[5] == 0
 
@@ -73,4 +73,4 @@ def test_alarms_stand_where_the_result_has_moved_and_not_where_it_wavers() -> No
 @pytest.mark.parametrize("shares", [[0.0, 1.0], [0.0, 0.5, 0.9], [0.1, 0.5, 1.0], [0.0, 0.0, 1.0]])
 def test_cuts_that_do_not_cover_the_thinking_are_refused(shares: list[float]) -> None:
     with pytest.raises(ShapeError, match="cuts"):
-        thinking_drift(distributions(0, 3, 2), np.array(shares))
+        thought_drift(distributions(0, 3, 2), np.array(shares))

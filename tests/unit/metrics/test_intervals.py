@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,50 @@ def test_one_item_per_cluster_gives_scipys_interval() -> None:
     ).confidence_interval
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-12)
     assert ours.value == pytest.approx(values.mean())
+
+
+@pytest.mark.parametrize("statistic", ["mean", "ratio of means"])
+def test_one_item_per_cluster_gives_scipys_bca_interval(statistic: str) -> None:
+    rng = np.random.default_rng(3)
+    values, others = rng.gamma(0.5, size=60), rng.gamma(2.0, size=60)
+    if statistic == "mean":
+        ours_of, data, theirs_of = mean_of(values), (values,), np.mean
+    else:
+        data = (values, others)
+
+        def ours_of(weights: np.ndarray) -> np.ndarray:
+            return (weights @ values) / (weights @ others)
+
+        def theirs_of(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
+            return one.mean(axis=axis) / other.mean(axis=axis)
+
+    ours = cluster_bootstrap(ours_of, range(60), resamples=800, level=0.9, method="bca", seed=7)
+    found = bootstrap(
+        data, theirs_of, n_resamples=800, confidence_level=0.9, method="BCa", paired=True, rng=np.random.default_rng(7)
+    )
+    theirs = found.confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
+    assert ours.method == "bca"
+    plain = cluster_bootstrap(ours_of, range(60), resamples=800, level=0.9, seed=7)
+    assert plain.high < ours.high, "of a skewed statistic the upper end moves up"
+
+
+def test_bca_leaves_out_whole_patients(monkeypatch: pytest.MonkeyPatch) -> None:
+    patients = np.random.default_rng(0).gamma(1.0, size=30)
+    once = cluster_bootstrap(mean_of(patients), range(30), method="bca", seed=1)
+    clusters = np.repeat(np.arange(30), 4).tolist()
+    fourfold = cluster_bootstrap(mean_of(np.repeat(patients, 4)), clusters, method="bca", seed=1)
+    assert (fourfold.low, fourfold.high) == pytest.approx((once.low, once.high))
+    monkeypatch.setattr(intervals, "BLOCK", 30 * 7)
+    blocks = cluster_bootstrap(mean_of(patients), range(30), method="bca", seed=1)
+    assert (blocks.low, blocks.high) == pytest.approx((once.low, once.high))
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [1.0], []])
+def test_bca_has_no_ends_where_nothing_varies(values: list[float]) -> None:
+    interval = cluster_bootstrap(mean_of(values), range(len(values)), method="bca", seed=0)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
 
 
 def test_patients_with_many_equal_studies_widen_the_interval_to_that_of_the_patients() -> None:
@@ -96,8 +141,8 @@ def test_a_thousand_resamples_of_twelve_diseases_are_fast() -> None:
     assert time.process_time() - start < 1.0
 
 
-@pytest.mark.parametrize(("knob", "value"), [("resamples", 0), ("level", 0.0), ("level", 1.0)])
-def test_a_knob_out_of_range_is_refused(knob: str, value: float) -> None:
+@pytest.mark.parametrize(("knob", "value"), [("resamples", 0), ("level", 0.0), ("level", 1.0), ("method", "t")])
+def test_a_knob_out_of_range_is_refused(knob: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=knob):
         cluster_bootstrap(mean_of([1.0]), [0], seed=0, **{knob: value})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -206,10 +207,102 @@ def test_a_loss_that_is_no_number_stops_and_names_the_samples(
             return output if info.time.max() < 4 else replace(output, loss=output.loss * float("nan"))
 
     broken = Broken(beta=0.1, nll_weight=0.0)
-    with pytest.raises(DataError, match=r"a loss of nan on the samples none:4, none:5"):
+    with pytest.raises(DataError, match=r"a loss of nan on the samples none:4 \(hash \w{32}\), none:5"):
         run_stage(dpo_stage(loss=broken, checkpoints=tmp_path), fresh(), make_pairs(n=8), Rows())
     # the checkpoint of the good step before is kept
     assert torch.load(tmp_path / "last.ckpt", weights_only=False)["global_step"] == 1
+
+
+def test_of_a_batch_only_the_sample_that_gives_no_number_is_named(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]], tmp_path: Path
+) -> None:
+    policy, pairs = fresh(), make_pairs(n=8)
+    picture = policy.encoder.image(pairs[5].sample.images[0])
+    picture.patches[:] = float("nan")  # a file cannot hold one, a processor's division by zero can make one
+    with pytest.raises(DataError) as stopped:
+        run_stage(dpo_stage(checkpoints=tmp_path), policy, pairs, Rows())
+    assert re.fullmatch(r"a loss of nan on the samples none:5 \(hash \w{32}\)", stopped.value.got)
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=False)
+    assert kept["global_step"] == 1
+    assert all(weight.isfinite().all() for weight in kept["state_dict"].values())
+
+
+class Falling(DPO):
+    """Its value is 1 less each step until the third, and then the same; its gradient is DPO's."""
+
+    def __init__(self) -> None:
+        super().__init__(beta=0.1, nll_weight=0.0)
+
+    def __call__(self, policy: Any, reference: Any, info: Any) -> Any:
+        output = super().__call__(policy, reference, info)
+        if not output.loss.requires_grad:
+            return output
+        value = 3.0 - min(float(info.time.min()) // 4, 2.0)
+        return replace(output, loss=output.loss - output.loss.detach() + value)
+
+
+def test_a_stage_stops_when_its_loss_no_longer_falls(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]]
+) -> None:
+    """Losses 3, 2, 1, 1, 1, 1, … in windows of two: 2.5, 1, 1, and the third is not below the second."""
+    tracker = Rows()
+    stage = dpo_stage(loss=Falling(), recipe=recipe(early_stop=2))
+    report = run_stage(stage, fresh(), make_pairs(n=40), tracker)
+    assert [row["train/loss"] for row in tracker.rows] == [3.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+    assert report.steps == 6
+    assert report.stopped_early
+    never = run_stage(dpo_stage(loss=Falling()), fresh(), make_pairs(n=40), Rows())
+    assert never.steps == 10
+    assert not never.stopped_early
+
+
+@pytest.mark.parametrize("killed_after", [1, 3, 6])
+def test_an_early_stop_is_the_same_after_a_kill(
+    fresh: Callable[[], LoadedPolicy],
+    make_pairs: Callable[..., list[PreferencePair]],
+    tmp_path: Path,
+    killed_after: int,
+) -> None:
+    """After the sixth step the stage was over, and nothing but its account was missing."""
+
+    class Killed(Rows):
+        def log(self, metrics: Mapping[str, float], *, stage: str, step: int) -> None:
+            super().log(metrics, stage=stage, step=step)
+            if step == killed_after + 1:
+                raise InterruptedError
+
+    pairs, tracker = make_pairs(n=40), Killed()
+    stage = dpo_stage(loss=Falling(), recipe=recipe(early_stop=2), checkpoints=tmp_path)
+    if killed_after < 6:
+        with pytest.raises(InterruptedError):
+            run_stage(stage, fresh(), pairs, tracker)
+    else:
+        run_stage(stage, fresh(), pairs, tracker)
+    again, policy = Rows(), fresh()
+    again.rows = tracker.rows
+    report = run_stage(stage, policy, pairs, again)
+    straight = fresh()
+    run_stage(dpo_stage(loss=Falling(), recipe=recipe(early_stop=2)), straight, pairs, Rows())
+    assert report.steps == 6
+    assert report.stopped_early
+    assert [row["step"] for row in again.rows] == [1, 2, 3, 4, 5, 6]
+    for name, weight in adapter(straight).items():
+        assert torch.equal(adapter(policy)[name], weight), name
+
+
+def test_what_a_checkpoint_holds_has_been_logged(
+    fresh: Callable[[], LoadedPolicy], make_pairs: Callable[..., list[PreferencePair]], tmp_path: Path
+) -> None:
+    """A kill between the two would leave a gap in the metrics."""
+    steps = []
+
+    class Looking(Rows):
+        def log(self, metrics: Mapping[str, float], *, stage: str, step: int) -> None:
+            kept = tmp_path / "last.ckpt"
+            steps.append((step, torch.load(kept, weights_only=False)["global_step"] if kept.is_file() else 0))
+
+    run_stage(dpo_stage(checkpoints=tmp_path), fresh(), make_pairs(n=12), Looking())
+    assert steps == [(1, 0), (2, 1), (3, 2)]
 
 
 def test_a_stage_that_is_asked_to_stop_goes_on_to_the_same_weights(

@@ -6,6 +6,7 @@ Every function takes the canvas, the side (-1 right, +1 left, 0 neither), a grad
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -128,6 +129,45 @@ def _linear_opacities(canvas: Canvas, side: int, grade: float, rng: np.random.Ge
         canvas.line([(side * inner, y), middle, (side * outer, y + tilt)], 0.030, 0.08 + 0.30 * grade, in_lung=True)
 
 
+def _bulging_fissure(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    middle, sag = -0.20 + rng.uniform(-0.03, 0.03), 0.10 + 0.12 * grade
+    u, y = canvas.frame.x * np.float32(side), canvas.frame.y
+    across = (u - np.float32(0.42)) / np.float32(0.34)
+    # convex downward: the lobe above it is swollen
+    edge = middle + np.float32(sag) * (1 - across * across)
+    lobe = ramp(edge - y, 0.02) * ramp(y - edge + np.float32(0.34), 0.24) * ramp(1 - np.abs(across), 0.10)
+    canvas.fill((slice(None), slice(None)), np.float32(0.22 + 0.44 * grade) * lobe * canvas.lungs[side])
+    points = np.linspace(-0.9, 0.9, 9)
+    line = [(side * (0.42 + 0.34 * float(p)), middle + sag * (1 - float(p) ** 2)) for p in points]
+    canvas.line(line, 0.020, 0.10 + 0.22 * grade, in_lung=True)
+
+
+def _honeycombing(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    turn = np.linspace(0, 2 * np.pi, 11)
+    _, angle = canvas.body.angle(side)
+    for row, column in product(range(5), range(3)):
+        y = angle - 0.16 - 0.082 * row + rng.uniform(-0.006, 0.006)
+        u = float(canvas.body.lateral(side, y)) - 0.06 - 0.084 * (column + 0.5 * (row % 2))
+        cyst = [(side * u + 0.038 * float(np.cos(t)), y + 0.038 * float(np.sin(t))) for t in turn]
+        canvas.line(cyst, 0.020, 0.08 + 0.34 * grade, in_lung=True)
+
+
+def _crowded_vessels(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    foot = canvas.body.dome[side] - 0.05
+    beside = 0.10 if side == LEFT else 0.0  # the heart
+    for k in range(6):
+        top = (side * (0.24 + 0.5 * beside + 0.022 * k) + canvas.body.shift, -0.08 + rng.uniform(-0.02, 0.02))
+        bend = (side * (0.31 + beside + 0.032 * k) + rng.uniform(-0.008, 0.008), (foot - 0.08) / 2)
+        canvas.line([top, bend, (side * (0.36 + beside + 0.042 * k), foot)], 0.020, 0.07 + 0.28 * grade, in_lung=True)
+
+
+def _compensatory_overinflation(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    upper = canvas.lungs[side] * ramp(-0.06 - canvas.frame.y, 0.16)
+    # the same vessels in more air: sparse and dark
+    canvas.markings *= 1 - np.float32(0.75) * upper
+    canvas.tissue -= np.float32(0.02 + 0.06 * grade) * upper
+
+
 def _volume_loss(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
     haze = np.float32(0.12 + 0.30 * grade) * ramp(canvas.frame.y + 0.2, 0.8)
     canvas.fill((slice(None), slice(None)), canvas.half(side) * haze)
@@ -186,6 +226,10 @@ LUNG_PAINTS: dict[str, Paint] = {
     "linear opacities": _linear_opacities,
     "volume loss": _volume_loss,
     "displaced fissure": _displaced_fissure,
+    "bulging fissure": _bulging_fissure,
+    "honeycombing": _honeycombing,
+    "crowded vessels": _crowded_vessels,
+    "compensatory overinflation": _compensatory_overinflation,
     "nodule": _nodule,
     "mass": _mass,
     "cavity": _cavity,

@@ -1,4 +1,4 @@
-"""Signs painted into the pleural space, the chest wall and the bones; same arguments as in `lungs`."""
+"""Signs painted into the pleural space, the diaphragm, the chest wall and the bones; same arguments as in `lungs`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,35 @@ def _fluid_meniscus(canvas: Canvas, side: int, grade: float, rng: np.random.Gene
     fluid = ramp(canvas.frame.y - level, 0.035)
     canvas.tissue += np.float32(0.05) * fluid * canvas.lungs[side]
     canvas.fill(_ALL, canvas.half(side) * fluid)
+
+
+def _loculated_fluid(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    rows = canvas.frame.y[:, canvas.frame.size // 2]
+    high, half = rng.uniform(-0.22, 0.02), 0.16 + 0.12 * grade
+    # a lens against the chest wall: trapped fluid does not follow gravity
+    depth = (0.06 + 0.20 * grade) * np.clip(1 - ((rows - high) / half) ** 2, 0, 1)
+    inner = (canvas.body.lateral(side, rows) - depth).astype(np.float32)[:, None]
+    lens = ramp(canvas.frame.x * np.float32(side) - inner, 0.02) * (depth > 0).astype(np.float32)[:, None]
+    canvas.tissue += np.float32(0.05) * lens * canvas.lungs[side]
+    canvas.fill(_ALL, lens)
+
+
+def _apical_cap(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    rows = canvas.frame.y[:, canvas.frame.size // 2]
+    thick = 0.06 + 0.10 * grade + rng.uniform(-0.01, 0.01)
+    below = canvas.body.lateral(side, rows - thick)[:, None] - np.float32(0.02)
+    cap = (
+        canvas.lungs[side] * ramp(canvas.frame.x * np.float32(side) - below, 0.02) * ramp(-0.44 - canvas.frame.y, 0.16)
+    )
+    canvas.fill(_ALL, np.float32(0.30 + 0.70 * grade) * cap)
+
+
+def _juxtaphrenic_peak(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
+    u = canvas.frame.x * np.float32(side)
+    share = np.clip(1 - np.abs(u - np.float32(rng.uniform(0.46, 0.54))) * np.float32(1 / 0.18), 0, 1)
+    # drawn up, not pushed up: its slopes are hollow
+    tent = canvas.body.diaphragm(side, u) - np.float32(0.10 + 0.20 * grade) * share * np.sqrt(share)
+    canvas.fill(_ALL, ramp(canvas.frame.y - tent, 0.02) * canvas.half(side) * (share > 0))
 
 
 def _fissural_fluid(canvas: Canvas, side: int, grade: float, rng: np.random.Generator) -> None:
@@ -128,12 +157,15 @@ def _rib_callus(canvas: Canvas, side: int, grade: float, rng: np.random.Generato
 PLEURA_PAINTS: dict[str, Paint] = {
     "blunted costophrenic angle": _blunted_angle,
     "fluid meniscus": _fluid_meniscus,
+    "loculated fluid": _loculated_fluid,
     "fissural fluid": _fissural_fluid,
     "apical pleural line": _apical_pleural_line,
     "lost lung markings": _lost_lung_markings,
     "deep sulcus": _deep_sulcus,
     "pleural thickening": _pleural_thickening,
+    "apical cap": _apical_cap,
     "pleural calcification": _pleural_calcification,
+    "juxtaphrenic peak": _juxtaphrenic_peak,
     "chest wall air": _chest_wall_air,
     "rib break": _rib_break,
     "rib callus": _rib_callus,

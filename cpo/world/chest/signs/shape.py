@@ -44,6 +44,10 @@ def _deviated_trachea(body: Body, side: int, grade: float) -> None:
     body.trachea += side * 0.13 * grade
 
 
+def _splayed_carina(body: Body, side: int, grade: float) -> None:
+    body.splay += grade
+
+
 def _enlarged_hilum(body: Body, side: int, grade: float) -> None:
     body.hilum[side] += 1.3 * grade
 
@@ -113,6 +117,7 @@ BENDS: dict[str, Bend] = {
     "thick paratracheal stripe": _thick_paratracheal_stripe,
     "tortuous aorta": _tortuous_aorta,
     "deviated trachea": _deviated_trachea,
+    "splayed carina": _splayed_carina,
     "enlarged hilum": _enlarged_hilum,
     "mediastinal pull": _mediastinal_pull,
     "mediastinal push": _mediastinal_push,
