@@ -34,6 +34,7 @@ from cpo.training.lengths import check_action, check_lengths, short_samples, wit
 from cpo.training.monitor import DriftMonitor, WatchStream
 from cpo.training.preflight import check_pairs, estimate
 from cpo.training.ranks import first_ahead, rank, world_size
+from cpo.training.replay import Replay
 from cpo.training.stages import Stage, StageReport, run_stage
 
 console = Console(highlight=False, soft_wrap=True, quiet=rank() != 0)
@@ -72,6 +73,7 @@ class Job:
         self.benchmarks: dict[str, Benchmark] = config.build_all(cfg.benchmark)
         self.monitor: DriftMonitor = config.build(cfg.monitor)
         self.detectors = config.build_all(cfg.detector)
+        self.replay: Replay = config.build(cfg.replay)
         self.tracker = tracker
         self._base: Path | None = None
         self.summary: dict[str, Any] = {"choices": dict(choices), "seed": self.seed}
@@ -284,6 +286,7 @@ class Job:
             checkpoints=directory / "checkpoints",
             references=self.cache / "reference",
             watch=watch,
+            replay=self.replay,
         )
 
     def _account(self, name: str, report: StageReport) -> None:

@@ -47,6 +47,7 @@ class TrainConfig:
     cache: Group = MISSING
     loss: Group = MISSING
     optim: Group = MISSING
+    replay: Group = MISSING
     trainer: Group = MISSING
     detector: Group = field(default_factory=dict)
     monitor: Group = MISSING

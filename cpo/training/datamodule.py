@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cpo.drift.replay import ReplayedBatch
 from cpo.records import PreferencePair
 from cpo.sequence.collator import Collator
 from cpo.tensors import PairBatch
@@ -48,6 +49,7 @@ class BatchPlan(Sampler[list[Item]]):
         rank: This process among those that share each batch.
         ranks: Their number.
         accumulate: Batches per optimiser step.
+        replay: The batches of a stream of which earlier items come back; None for the items one after the other.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class BatchPlan(Sampler[list[Item]]):
         rank: int = 0,
         ranks: int = 1,
         accumulate: int = 1,
+        replay: Sequence[ReplayedBatch] | None = None,
     ) -> None:
+        self.replay = replay
         self.n, self.batch_size, self.batches = n, batch_size, batches
         self.shuffle, self.seed, self.start = shuffle, seed, start
         self.rank, self.ranks, self.accumulate = rank, ranks, accumulate
@@ -95,10 +99,12 @@ class BatchPlan(Sampler[list[Item]]):
 
     def _short(self, step: range) -> bool:
         """Whether a step has fewer batches than others, or ends in a shorter one."""
-        return len(step) < self.accumulate or len(self.batch(step[-1])) < self.batch_size
+        return self.replay is not None or len(step) < self.accumulate or len(self.batch(step[-1])) < self.batch_size
 
     def batch(self, number: int) -> list[int]:
         """Indices of one batch, of all processes together."""
+        if self.replay is not None:
+            return list(self.replay[number].positions)
         first = number * self.batch_size
         last = first + self.batch_size
         if not self.shuffle and first < self.n and number == self.batches - 1:

@@ -118,6 +118,7 @@ class WatchStream(Callback):
         self.detectors, self.reaction = dict(detectors), reaction
         self.tracker, self.snapshots = tracker, snapshots
         self.alarms: list[Alarm] = []
+        self._front = 0
         self._seen: dict[str, list[Any]] = {signal: [] for _, signal in self.detectors}
 
     @property
@@ -130,7 +131,11 @@ class WatchStream(Callback):
     ) -> None:
         """Looks at the pairs of a batch, as they were before the policy learnt from them."""
         values = signals_of(pl_module.before_update, set(self._seen))
-        for row, position in enumerate(batch.time.tolist()):
+        times = batch.time.tolist()
+        front, self._front = self._front, max(self._front, *times)
+        for row, position in enumerate(times):
+            if position < front:
+                continue  # a replayed pair is no news of the stream
             for signal, column in values.items():
                 self._seen[signal].append(column[row])
                 for (name, watched), detector in self.detectors.items():
@@ -139,11 +144,11 @@ class WatchStream(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """See Lightning's `Callback`."""
-        return {"seen": self._seen, "alarms": [asdict(alarm) for alarm in self.alarms]}
+        return {"seen": self._seen, "alarms": [asdict(alarm) for alarm in self.alarms], "front": self._front}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See Lightning's `Callback`."""
-        self._seen = state_dict["seen"]
+        self._seen, self._front = state_dict["seen"], state_dict["front"]
         self.alarms = [Alarm(**alarm) for alarm in state_dict["alarms"]]
         for (_, signal), detector in self.detectors.items():
             for value in self._seen.get(signal, ()):

@@ -25,6 +25,7 @@ from cpo.training.engine import Engine
 from cpo.training.module import PolicyModule
 from cpo.training.optim import AdamWCosine
 from cpo.training.ranks import rank, world_size
+from cpo.training.replay import Replay
 
 STEP0_TOLERANCE = 1e-4
 """How far margins (nats) and the loss may be from their known values before the first step."""
@@ -76,6 +77,7 @@ class Stage:
         checkpoints: Directory of checkpoints; None for none.
         references: Directory of cached reference log-probs; None for none.
         watch: Watches the stream for drift; None for nobody.
+        replay: Which earlier pairs come back; None for none.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Stage:
     checkpoints: Path | None = None
     references: Path | None = None
     watch: Callback | None = None
+    replay: Replay | None = None
 
 
 def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair], tracker: Tracker) -> StageReport:
@@ -117,6 +120,12 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
     if recipe.max_steps == -1 and recipe.epochs == 1 and not stage.shuffle:
         batches = -(-len(pairs) // per_batch)
     checkpoint, done = last_checkpoint(stage)
+    single_pass = not stage.shuffle and batches <= -(-len(pairs) // per_batch)
+    replayed = (
+        stage.replay.plan(len(pairs), batch_size=per_batch, seed=stage.seed, single_pass=single_pass)
+        if stage.replay
+        else None
+    )
     plan = BatchPlan(
         len(pairs),
         batch_size=per_batch,
@@ -127,6 +136,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         rank=rank(),
         ranks=world_size(),
         accumulate=recipe.accumulate,
+        replay=replayed,
     )
     stream = stream_info(pairs)
     prepared = None
