@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 from rich.console import Console
 
 from cpo import config
@@ -21,7 +22,7 @@ from cpo.losses.sft import SFT
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.logps import unwrap
 from cpo.policy.weights import weights_fingerprint
-from cpo.records import Tracker
+from cpo.records import PreferencePair, Tracker
 from cpo.report.model_card import write_model_card
 from cpo.report.run import run_page
 from cpo.report.terminal import eval_table
@@ -33,6 +34,7 @@ from cpo.training.init import Start
 from cpo.training.lengths import check_action, check_lengths, short_samples, within
 from cpo.training.monitor import DriftMonitor, WatchStream
 from cpo.training.preflight import check_pairs, estimate
+from cpo.training.probe import ProbeConcepts
 from cpo.training.ranks import first_ahead, rank, world_size
 from cpo.training.replay import Replay
 from cpo.training.stages import Stage, StageReport, run_stage
@@ -254,27 +256,44 @@ class Job:
         self.tracker.summary(self.summary)  # what is gone on with later has to find this base
         console.print(f"[bold]{name:10}[/] {type(loss).__name__} on {len(data.pairs.pairs):,} pairs")
         # each process sees its share of the stream only, which is another stream
-        watched = name == "preference" and bool(self.detectors) and world_size() == 1
+        watched = name == "preference" and world_size() == 1
         watch = self.monitor.watch(self.detectors, self.tracker, directory / "snapshots") if watched else None
-        stage = self._stage(name, loss, directory, watch)
+        probe = self._probe(policy, data) if watched and self.monitor.probe else None
+        stage = self._stage(name, loss, directory, tuple(w for w in (watch, probe) if w is not None))
         report = run_stage(stage, policy, data.pairs.pairs, self.tracker)
         if watch is not None:
             self._note_alarms(watch, data)
+        if probe is not None:
+            self.summary["stream"]["probe"] = probe.summary()
         if rank() == 0:
             policy.model.save_pretrained(directory / "adapter")
         self._account(name, report)
         return policy
 
+    def _probe(self, policy: LoadedPolicy, data: Data) -> ProbeConcepts:
+        """Measures some held-out pairs of each concept as the stream goes from one to the next."""
+        by_id: dict[str, list[PreferencePair]] = {}
+        for pair in data.held_out.pairs.pairs:
+            by_id.setdefault(pair.sample.id, []).append(pair)
+        samples, concepts = data.held_out.judged(-1)
+        pairs = {
+            name: [pair for i in places for pair in by_id.get(samples[i].id, ())][: self.monitor.probe]
+            for name, places in concepts.items()
+            if name != "all" or len(concepts) == 1
+        }
+        return ProbeConcepts(policy, pairs, data.stream.truth, self.recipe.batch_size)
+
     def _note_alarms(self, watch: WatchStream, data: Data) -> None:
         """Puts the detectors' alarms, and their scores against the truth of the stream, into the summary."""
         self.summary["alarms"] = [asdict(alarm) for alarm in watch.alarms]
+        self.summary["stream"] = self.monitor.stream_scores(watch, data.stream.truth)
         self.summary["detection"] = self.monitor.scores(watch.alarms, data.stream.truth, watch.watched)
         if watch.alarms:
             told = ", ".join(f"{a.position:,} ({a.detector} on {a.signal})" for a in watch.alarms[:5])
             more = f" and {len(watch.alarms) - 5} more" if watch.alarms[5:] else ""
             console.print(f"[bold]alarms[/]     at {told}{more}")
 
-    def _stage(self, name: str, loss: Any, directory: Path, watch: WatchStream | None = None) -> Stage:
+    def _stage(self, name: str, loss: Any, directory: Path, watchers: tuple[Callback, ...] = ()) -> Stage:
         return Stage(
             "train" if name == "preference" else name,
             loss,
@@ -285,7 +304,7 @@ class Job:
             shuffle=False,
             checkpoints=directory / "checkpoints",
             references=self.cache / "reference",
-            watch=watch,
+            watchers=watchers,
             replay=self.replay,
         )
 

@@ -36,6 +36,8 @@ def tokens_of(encoder: Encoder, pair: PreferencePair) -> int:
     """Longest prompt + completion of a pair, in tokens, image tokens and the end token included."""
     own = len(encoder.prompt(pair.sample).ids)
     lengths = [own + len(encoder.completion(pair.chosen))]
+    if pair.image_rejected is not None:
+        lengths.append(len(encoder.prompt(pair.sample, pair.image_rejected).ids) + len(encoder.completion(pair.chosen)))
     for rejected in pair.rejected:
         prompt = own if rejected.images is None else len(encoder.prompt(pair.sample, rejected.images).ids)
         lengths.append(prompt + len(encoder.completion(rejected.trajectory)))

@@ -123,8 +123,10 @@ def check_finite(loss: Tensor, policy: Logps, reference: Logps | None, batch: Pa
     broken = torch.zeros(len(batch.ids), dtype=torch.bool, device=loss.device)
     for logps in (policy, *([reference] if reference else [])):
         broken |= ~(logps.chosen.isfinite() & logps.rejected.isfinite().all(dim=1))
+        if logps.image_rejected is not None:
+            broken |= ~logps.image_rejected.isfinite()
     guilty = broken.nonzero().flatten().tolist() or range(len(batch.ids))
-    named = [f"{batch.ids[n]} (hash {batch.keys[n * (1 + batch.negatives)]})" for n in guilty]
+    named = [f"{batch.ids[n]} (hash {batch.keys[n * batch.branches]})" for n in guilty]
     raise DataError(
         got=f"a loss of {loss.item()} on the samples {', '.join(named)}",
         wanted="a finite loss",
@@ -188,6 +190,6 @@ def chosen_kl(policy: Logps, reference: Logps) -> Tensor | None:
     """
     if policy.token_logps is None or reference.token_logps is None or policy.completion_mask is None:
         return None
-    rows = slice(None, None, 1 + policy.rejected.shape[1])  # the first branch of each pair
+    rows = slice(None, None, len(policy.token_logps) // len(policy.chosen))  # the first branch of each pair
     ratio = (policy.token_logps - reference.token_logps)[rows][policy.completion_mask[rows]]
     return (ratio.expm1() - ratio).mean()

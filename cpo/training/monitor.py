@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
@@ -16,6 +18,7 @@ from cpo.diagnostics.detection_scores import score_alarms
 from cpo.diagnostics.detectors import Detector
 from cpo.diagnostics.mmd import MMDDetector
 from cpo.errors import ConfigError
+from cpo.metrics.stream import prequential, recovery_times
 from cpo.records import DriftTruth, Tracker
 from cpo.tensors import Logps, PairBatch
 from cpo.training.optim import RestartableSchedule
@@ -51,21 +54,36 @@ class DriftMonitor:
         reaction: What an alarm does: `none`; `reset_lr` starts the learning rate's schedule over, warm-up included, for
             the steps that are left; `snapshot` keeps a copy of the adapter.
         max_delay: How long after its end a drift may still be found, in samples, ≥ 1, when alarms are scored.
+        fading: Factor per sample of the prequential mean, in (0, 1]; 1 − 1 / w has the memory of a window of w.
+        tolerance: How much lower than before a drift counts as recovered, in accuracy, ≥ 0.
+        probe: Held-out pairs of each concept to measure before training, at each change and at the end; 0 for none.
 
     Raises:
         ConfigError: A knob out of its range.
     """
 
-    def __init__(self, *, signals: Sequence[Signal], reaction: Reaction, max_delay: int) -> None:
+    def __init__(
+        self,
+        *,
+        signals: Sequence[Signal],
+        reaction: Reaction,
+        max_delay: int,
+        fading: float,
+        tolerance: float,
+        probe: int,
+    ) -> None:
         unknown = set(signals) - set(get_args(Signal))
-        if unknown or reaction not in get_args(Reaction) or max_delay < 1:
+        numbers = max_delay >= 1 and 0 < fading <= 1 and tolerance >= 0 and probe >= 0
+        if unknown or reaction not in get_args(Reaction) or not numbers:
             raise ConfigError(
-                got=f"signals={list(signals)}, reaction={reaction}, max_delay={max_delay}",
+                got=f"signals={list(signals)}, reaction={reaction}, max_delay={max_delay}, fading={fading}, "
+                f"tolerance={tolerance}, probe={probe}",
                 wanted=f"signals among {', '.join(get_args(Signal))}; reaction one of {', '.join(get_args(Reaction))}; "
-                "max_delay ≥ 1",
+                "max_delay ≥ 1; fading in (0, 1]; tolerance, probe ≥ 0",
                 remedy="see conf/monitor/default.yaml",
             )
         self.signals, self.reaction, self.max_delay = tuple(signals), reaction, max_delay
+        self.fading, self.tolerance, self.probe = fading, tolerance, probe
 
     def watch(self, detectors: Mapping[str, Any], tracker: Tracker, snapshots: Path) -> WatchStream:
         """A callback that feeds each signal to a fresh copy of each detector that can take it.
@@ -83,6 +101,28 @@ class DriftMonitor:
             and (signal == "error" or name != "ddm")  # DDM counts errors and nothing else
         }
         return WatchStream(pairs, self.reaction, tracker, snapshots)
+
+    def stream_scores(self, watch: WatchStream, truth: DriftTruth) -> dict[str, Any]:
+        """Prequential pair accuracy over the stream and by concept, and how long it took to recover from each drift.
+
+        Args:
+            watch: Has seen the stream.
+            truth: Of the stream.
+        """
+        n = len(truth.concept_at)
+        sums, counts = np.zeros(n), np.zeros(n)
+        for position, error in watch.errors:
+            sums[position] += 1 - error
+            counts[position] += 1
+        correct = np.divide(sums, counts, out=np.full(n, np.nan), where=counts > 0)
+        names = [concept.name for concept in truth.concepts]
+        found = prequential(correct, truth.concept_at, names, fading=self.fading)
+        recovered = recovery_times(found.curve, truth.changes, tolerance=self.tolerance)
+        return {
+            "prequential_accuracy": _known(found.overall),
+            "by_concept": {name: _known(value) for name, value in found.by_concept.items()},
+            "recovery": [_known(samples) for samples in recovered],
+        }
 
     def scores(self, alarms: Sequence[Alarm], truth: DriftTruth, watched: Sequence[str]) -> dict[str, Any]:
         """Each watcher's alarms scored against the truth of the stream.
@@ -119,6 +159,7 @@ class WatchStream(Callback):
         self.tracker, self.snapshots = tracker, snapshots
         self.alarms: list[Alarm] = []
         self._front = 0
+        self.errors: list[tuple[int, float]] = []  # of every pair: position and error, detectors or none
         self._seen: dict[str, list[Any]] = {signal: [] for _, signal in self.detectors}
 
     @property
@@ -130,13 +171,17 @@ class WatchStream(Callback):
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: PairBatch, batch_idx: int
     ) -> None:
         """Looks at the pairs of a batch, as they were before the policy learnt from them."""
-        values = signals_of(pl_module.before_update, set(self._seen))
+        values = signals_of(pl_module.before_update, {"error", *self._seen})
         times = batch.time.tolist()
         front, self._front = self._front, max(self._front, *times)
         for row, position in enumerate(times):
             if position < front:
                 continue  # a replayed pair is no news of the stream
+            if "error" in values:
+                self.errors.append((position, values["error"][row]))
             for signal, column in values.items():
+                if signal not in self._seen:
+                    continue
                 self._seen[signal].append(column[row])
                 for (name, watched), detector in self.detectors.items():
                     if watched == signal and detector.update(column[row]):
@@ -144,11 +189,17 @@ class WatchStream(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """See Lightning's `Callback`."""
-        return {"seen": self._seen, "alarms": [asdict(alarm) for alarm in self.alarms], "front": self._front}
+        return {
+            "seen": self._seen,
+            "alarms": [asdict(alarm) for alarm in self.alarms],
+            "front": self._front,
+            "errors": self.errors,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """See Lightning's `Callback`."""
         self._seen, self._front = state_dict["seen"], state_dict["front"]
+        self.errors = [(position, error) for position, error in state_dict["errors"]]
         self.alarms = [Alarm(**alarm) for alarm in state_dict["alarms"]]
         for (_, signal), detector in self.detectors.items():
             for value in self._seen.get(signal, ()):
@@ -165,6 +216,11 @@ class WatchStream(Callback):
                         schedule.restart(alarm.step)
         elif self.reaction == "snapshot" and trainer.is_global_zero:
             module.model.save_pretrained(self.snapshots / f"alarm-at-{alarm.position}")
+
+
+def _known(value: float) -> float | None:
+    """As JSON has it: nan is null."""
+    return None if math.isnan(value) else value
 
 
 def signals_of(logps: Logps, wanted: set[str]) -> dict[str, list[Any]]:

@@ -43,11 +43,11 @@ def check_pairs(loss: Loss, pairs: Sequence[PreferencePair]) -> None:
     Raises:
         ConfigError: The loss reads log-probs under a rejected image, and no pair has one.
     """
-    if loss.requires_image_rejected and all(r.images is None for pair in pairs for r in pair.rejected):
+    if loss.requires_image_rejected and all(pair.image_rejected is None for pair in pairs):
         raise ConfigError(
             got=f"{type(loss).__name__} on {len(pairs)} pairs that have no rejected image",
             wanted="pairs whose chosen text is also scored under another image",
-            remedy="choose a counterfactual that makes images, or loss=dpo",
+            remedy="pass counterfactual=thinking_and_perception pairing=text_and_image, or loss=dpo",
         )
 
 

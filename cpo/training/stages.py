@@ -76,7 +76,7 @@ class Stage:
         shuffle: New order in each pass; False keeps the order of the stream.
         checkpoints: Directory of checkpoints; None for none.
         references: Directory of cached reference log-probs; None for none.
-        watch: Watches the stream for drift; None for nobody.
+        watchers: Look at the stream as training goes along it.
         replay: Which earlier pairs come back; None for none.
     """
 
@@ -89,7 +89,7 @@ class Stage:
     shuffle: bool
     checkpoints: Path | None = None
     references: Path | None = None
-    watch: Callback | None = None
+    watchers: tuple[Callback, ...] = ()
     replay: Replay | None = None
 
 
@@ -162,7 +162,7 @@ def run_stage(stage: Stage, policy: LoadedPolicy, pairs: Sequence[PreferencePair
         stream=stream,
     )
     stop, flat = StopOnSignal(recipe.accumulate), StopWhenFlat(recipe.early_stop)
-    callbacks = [LogSteps(), *([flat] if recipe.early_stop else []), *([stage.watch] if stage.watch else []), stop]
+    callbacks = [LogSteps(), *([flat] if recipe.early_stop else []), *stage.watchers, stop]
     if stage.checkpoints:
         callbacks.append(SaveLast(stage.checkpoints, stage.engine.checkpoint_every))
     trainer = stage.engine.trainer(accumulate=recipe.accumulate, clip_norm=recipe.clip_norm, callbacks=callbacks)

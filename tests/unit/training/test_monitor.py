@@ -54,8 +54,11 @@ def run(watch: WatchStream, errors: list[int], start: int = 0, schedule: Any = N
         watch.on_train_batch_end(trainer, module, None, batch, n)  # type: ignore[arg-type]
 
 
+KNOBS = {"signals": ["error"], "reaction": "none", "max_delay": 5, "fading": 0.9, "tolerance": 0.1, "probe": 0}
+
+
 def monitor(**knobs: Any) -> DriftMonitor:
-    return DriftMonitor(**{"signals": ["error"], "reaction": "none", "max_delay": 5, **knobs})
+    return DriftMonitor(**{**KNOBS, **knobs})
 
 
 def test_signals_are_those_of_each_pair() -> None:
@@ -112,7 +115,19 @@ def test_an_alarm_may_start_the_learning_rate_over(tmp_path: Path) -> None:
     assert schedule(schedule.restarted_at) == 0.5
 
 
+def test_prequential_accuracy_stands_by_concept_and_replayed_pairs_do_not_count(tmp_path: Path) -> None:
+    watcher = monitor()
+    watch = watcher.watch({}, Told(), tmp_path)
+    run(watch, [0, 0, 1, 0])
+    run(watch, [1], start=0)  # a pair of position 0 comes back
+    truth = DriftTruth((Concept(0, "a"), Concept(1, "b")), (0, 0, 1, 1), ((2, 2),))
+    found = watcher.stream_scores(watch, truth)
+    assert found["prequential_accuracy"] == 0.75
+    assert found["by_concept"] == {"a": 1.0, "b": 0.5}
+    assert found["recovery"] == [None]
+
+
 def test_knobs_out_of_range_are_refused() -> None:
-    for wrong in ({"signals": ["loss"]}, {"reaction": "stop"}, {"max_delay": 0}):
+    for wrong in ({"signals": ["loss"]}, {"reaction": "stop"}, {"max_delay": 0}, {"fading": 0.0}, {"probe": -1}):
         with pytest.raises(ConfigError, match="conf/monitor"):
             monitor(**wrong)
