@@ -1,6 +1,7 @@
 """What a page is made of. A block holds content only; how it looks is the templates' business.
 
-Adding a kind of block: a class here and `templates/blocks/<kind>.html.j2`.
+Adding a kind of block: a class here and `templates/blocks/<kind>.html.j2`, beside which a `<kind>.css` and a
+`<kind>.js` of its own may stand.
 """
 
 from __future__ import annotations
@@ -69,11 +70,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A table row; a `group` row is a heading over the following ones, a `sub` row belongs to the one above."""
+    """A table row; a `group` row is a heading over the following ones, a `sub` row belongs to the one above.
+
+    Args:
+        label: Its head.
+        cells: One per column after the first.
+        level: See above.
+        href: What the label links to; empty for nothing.
+    """
 
     label: str
     cells: Sequence[Cell] = ()
     level: Literal["group", "plain", "sub"] = "plain"
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,70 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A token of a thinking.
+
+    Args:
+        text: As it stands, white space included.
+        p: Its probability given all before it.
+        drift: How far it moves the distribution over results, in bits.
+        marked: It belongs to words that were swapped, away or in.
+        alarm: A detector that watches the results raises an alarm behind it.
+    """
+
+    text: str
+    p: float
+    drift: float
+    marked: bool = False
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A thinking and the distribution over results along it.
+
+    Args:
+        heading: Which thinking it is.
+        tokens: In order.
+        z: Distributions before the first token and behind each, [tokens + 1, results].
+    """
+
+    heading: str
+    tokens: Sequence[Token]
+    z: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """A chain of thought as coloured tokens, beside it others that a swap of words led to, and results along them.
+
+    Args:
+        anchor: Name of its controls, unique on the page.
+        title: Which example it is.
+        prompt: What was asked.
+        results: Names, in the order of every track's `z`.
+        top: Those that are drawn by themselves, by place; the others together.
+        truth: Names of the true ones.
+        tracks: The first is the thinking as it was written; each other one is held against it.
+        strongest: Drift that gets the full colour, in bits.
+        pictures: `data:` URIs.
+        note: What was swapped, or is missing.
+    """
+
+    kind: ClassVar[str] = "thinking"
+    anchor: str
+    title: str
+    prompt: str
+    results: Sequence[str]
+    top: Sequence[int]
+    truth: Sequence[str]
+    tracks: Sequence[Track]
+    strongest: float
+    pictures: Sequence[str] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """Text as it stands in a file."""
 
@@ -161,3 +234,17 @@ class Details:
     kind: ClassVar[str] = "details"
     summary: str
     blocks: Sequence[Block] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Tabs:
+    """Views of the same thing, one of which is shown at a time; without scripts and on paper, all of them.
+
+    Args:
+        label: What they are views of.
+        tabs: The name of each and what it holds.
+    """
+
+    kind: ClassVar[str] = "tabs"
+    label: str
+    tabs: Sequence[tuple[str, Sequence[Block]]]

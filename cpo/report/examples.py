@@ -37,7 +37,7 @@ def comparison(pair: Mapping[str, Any], number: int, rejected_is: str) -> Compar
     chosen, rejected = pair["chosen"], list(pair["rejected"])
     # with several rejected texts the chosen one is marked where any differs
     differs = [marked(chosen, text)[0] for text in rejected]
-    pictures = [_picture(entry) for entry in pair.get("images", ())]
+    pictures = [picture_of(entry) for entry in pair.get("images", ())]
     lost = sum(picture is None for picture in pictures)
     return Comparison(
         title=f"Example {number}: {pair['id']}",
@@ -113,7 +113,8 @@ def thumbnail(path: Path) -> str | None:
         return None
 
 
-def _picture(entry: Any) -> str | None:
+def picture_of(entry: Any) -> str | None:
+    """An image as a row of a pair file names it, as a `data:` URI; None when it cannot be read."""
     try:
         return as_thumbnail(read_image(image_of(entry)))
     except DataError:

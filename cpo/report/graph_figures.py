@@ -190,7 +190,7 @@ def _draw(figure: go.Figure, lines: Sequence[_Line], *, bent: bool = True) -> No
             ys += [*short(y), None]
         name = f"{relation.value} ({len(chosen)})"
         shared = {"legendgroup": relation.value, "name": name}
-        figure.add_scatter(x=xs, y=ys, mode="lines", line=look, opacity=0.75, hoverinfo="skip", **shared)
+        figure.add_scatter(x=xs, y=ys, mode="lines", line=look, opacity=0.85, hoverinfo="skip", **shared)
         touched = [(point, line.says) for line in chosen for point in _touch(line.ends, bent=bent)]
         figure.add_scatter(
             x=short(x for (x, _), _ in touched),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -19,7 +19,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from cpo import __version__
-from cpo.report.blocks import Block, Details, Figure
+from cpo.report.blocks import Block, Details, Figure, Tabs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,12 @@ class Section:
             >>> Section("Accuracy over the stream", []).anchor
             'accuracy-over-the-stream'
         """
-        return re.sub(r"\W+", "-", self.title.lower()).strip("-")
+        return anchor(self.title)
+
+
+def anchor(title: str) -> str:
+    """A title as a fragment of an address."""
+    return re.sub(r"\W+", "-", title.lower()).strip("-")
 
 
 def render(title: str, sections: Sequence[Section], *, subtitle: str = "", tags: Sequence[str] = ()) -> str:
@@ -49,7 +54,8 @@ def render(title: str, sections: Sequence[Section], *, subtitle: str = "", tags:
         subtitle: A line under the heading.
         tags: Short words under it, such as the choices of a run.
     """
-    figures = any(isinstance(block, Figure) for section in sections for block in _all(section.blocks))
+    kinds = {block.kind: None for section in sections for block in _all(section.blocks)}
+    figures = Figure.kind in kinds
     return (
         _templates()
         .get_template("page.html.j2")
@@ -58,8 +64,8 @@ def render(title: str, sections: Sequence[Section], *, subtitle: str = "", tags:
             subtitle=subtitle,
             tags=tags,
             sections=sections,
-            style=_asset("page.css"),
-            script=_asset("page.js") if figures else "",
+            style=Markup("\n").join([_asset("page.css"), *_parts(kinds, "css")]),
+            scripts=[*([_asset("page.js")] if figures else []), *_parts(kinds, "js")],
             plotly=Markup(get_plotlyjs()) if figures else "",
             version=__version__,
         )
@@ -71,6 +77,9 @@ def _all(blocks: Sequence[Block]) -> Iterator[Block]:
         yield block
         if isinstance(block, Details):
             yield from _all(block.blocks)
+        elif isinstance(block, Tabs):
+            for _, held in block.tabs:
+                yield from _all(held)
 
 
 @lru_cache(maxsize=1)
@@ -82,8 +91,15 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["script_json"] = _script_json
+    environment.filters |= {"script_json": _script_json, "anchor": anchor}
     return environment
+
+
+def _parts(kinds: Iterable[str], suffix: str) -> Iterator[Markup]:
+    """Style or script that some kinds of block bring with them."""
+    for kind in kinds:
+        if resources.files("cpo.report").joinpath("templates", "blocks", f"{kind}.{suffix}").is_file():
+            yield _asset(f"blocks/{kind}.{suffix}")
 
 
 def _asset(name: str) -> Markup:

@@ -10,6 +10,7 @@ from cpo.report import sections
 from cpo.report.headline import arms
 from cpo.report.page import Section, render
 from cpo.report.record import RunRecord, read_run
+from cpo.report.thinking import thinking
 
 TAGS = ("dataset", "policy", "drift", "shift", "counterfactual", "pairing", "loss")
 """The choices named under the heading; the others stand further down."""
@@ -29,6 +30,7 @@ def run_page(run_dir: Path) -> Path:
 
 def page(run: RunRecord) -> str:
     """The page as HTML."""
+    thoughts = list(thinking(run))
     return render(
         run.directory.name,
         [
@@ -38,6 +40,7 @@ def page(run: RunRecord) -> str:
                 Section(group, list(sections.curves(run, group)))
                 for group in dict.fromkeys(panel.group for panel in PANELS)
             ),
+            *([Section("Drift behind thinking", thoughts)] if thoughts else []),
             Section("Examples of pairs", list(sections.examples(run))),
             Section("Data quality", list(sections.quality(run))),
             Section("Environment", list(sections.environment(run))),

@@ -41,7 +41,7 @@ def studies_page(content: Mapping[str, Any], out: Path) -> Path:
                 [t if len(t.rows) <= _OPEN_ROWS else Details(f"{t.caption} ({len(t.rows)} rows)", [t]) for t in tables],
             ),
         ],
-        subtitle="Generated: no patient, no picture and no report in it is real.",
+        subtitle="Generated: no person, no picture and no text in it is real.",
     )
     write_text(out, page)
     return out

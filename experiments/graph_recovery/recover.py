@@ -20,7 +20,7 @@ from cpo.graph.build import Measured, build_graph
 from cpo.graph.extraction import LexiconExtractor
 from cpo.graph.lexicon import Lexicon, split_sentences
 from cpo.graph.schema import ConceptGraph, Relation
-from cpo.records import Sample
+from cpo.records import LabelState, Sample
 from cpo.world.chest import ChestWorld
 
 HERE = Path(__file__).parent
@@ -68,10 +68,11 @@ def agreement(samples: Sequence[Sample], graph: ConceptGraph) -> float:
 
 
 def truth(samples: Sequence[Sample], graph: ConceptGraph) -> dict[tuple[str, str], Relation]:
-    """The true relation of every disease with every attribute that the world's reports tell of."""
+    """The true relation of every disease with every attribute that the world ever shows."""
     extractor = LexiconExtractor(graph)
-    told = {name for sample in samples for name in extractor.read(sample.factual.thinking).attributes}
-    return {(disease, name): graph.relation(disease, name) for disease in graph.diseases for name in told}
+    told = (extractor.read(sample.factual.thinking).attributes.items() for sample in samples)
+    shown = {name for states in told for name, state in states if state is not LabelState.ABSENT}
+    return {(disease, name): graph.relation(disease, name) for disease in graph.diseases for name in shown}
 
 
 def recovery(

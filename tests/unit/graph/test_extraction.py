@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -21,6 +23,7 @@ from cpo.records import LabelState
 
 PRESENT, ABSENT, UNCERTAIN = LabelState.PRESENT, LabelState.ABSENT, LabelState.UNCERTAIN
 CHEST = ConceptGraph.load("chest")
+REPORTS = Path(__file__).parents[3].parent / "shared/samples/openi_iuxray/ecgen-radiology"
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,19 @@ def test_any_text_can_be_read(extractor: LexiconExtractor) -> None:
     for _ in range(200):
         extractor.read(" ".join(draw.choices(alphabet, k=draw.randrange(30))))
     assert extractor.failures == {} == extractor.ignored
+
+
+@pytest.mark.skipif(not REPORTS.is_dir(), reason="the excerpt of Open-I is not at ../shared/samples/openi_iuxray")
+def test_real_reports_mention_what_reports_usually_deny(extractor: LexiconExtractor) -> None:
+    trees = [ElementTree.parse(file) for file in sorted(REPORTS.glob("*.xml"))]
+    texts = [" ".join(part.text or "" for part in tree.iter("AbstractText")) for tree in trees]
+    readings = [extractor.read(text) for text in texts]
+
+    assert sum(bool(reading.attributes or reading.diseases) for reading in readings) > 0.75 * len(readings)
+    for disease in ("Pleural Effusion", "Pneumothorax"):
+        said = [reading.diseases[disease] for reading in readings if disease in reading.diseases]
+        assert len(said) > 0.5 * len(readings)
+        assert said.count(ABSENT) > 0.8 * len(said)
 
 
 def test_a_term_that_stands_for_two_attributes_is_refused() -> None:

@@ -191,6 +191,7 @@ def test_every_disease_of_the_chest_graph_has_a_hallmark_and_a_shared_attribute(
 def test_the_chest_graph_excludes_what_radiology_excludes(chest: ConceptGraph) -> None:
     assert chest.relation("Atelectasis", "hyperinflation") is BAN
     assert chest.relation("Cardiomegaly", "small heart") is BAN
+    assert chest.relation("Consolidation", "juxtaphrenic peak") is BAN
     assert chest.disease_relation("Pneumothorax", "Atelectasis") is BAN
     assert chest.disease_relation("Cardiomegaly", "Edema") is LINK
     assert chest.disease_relation("Fracture", "Edema") is Relation.IRRELEVANCE
