@@ -41,6 +41,7 @@ class ThinkingDrift(Benchmark):
         thinking: `generated` judges the policy's own greedy thinking, `factual` the sample's, forced on the policy.
         cuts: Score results at the end of each `sentence` or behind every `token`.
         batch_size: Samples per forward pass and per generation batch.
+        max_branch_tokens: Tokens of answers beside one another in a row; see `ResultScorer`.
         max_new_tokens: Longest completion, and longest continuation behind a swap, in tokens.
         swap: Also swap words.
         swaps: Harmless swaps per thinking, each of another mention, and as many of any word.
@@ -70,6 +71,7 @@ class ThinkingDrift(Benchmark):
         thinking: Thinking,
         cuts: Cuts,
         batch_size: int,
+        max_branch_tokens: int,
         max_new_tokens: int,
         swap: bool,
         swaps: int,
@@ -79,17 +81,19 @@ class ThinkingDrift(Benchmark):
         examples: int,
         resamples: int,
     ) -> None:
-        numbers = {"batch_size": batch_size, "max_new_tokens": max_new_tokens, "swaps": swaps, "limit": abs(limit)}
+        numbers = {"batch_size": batch_size, "max_branch_tokens": max_branch_tokens, "limit": abs(limit)}
+        numbers |= {"max_new_tokens": max_new_tokens, "swaps": swaps}
         low = [f"{name}={value}" for name, value in numbers.items() if value < 1]
         if low or limit < -1 or examples < 0 or thinking not in get_args(Thinking) or cuts not in get_args(Cuts):
             raise ConfigError(
                 got=", ".join(low) or f"limit={limit}, examples={examples}, thinking={thinking}, cuts={cuts}",
-                wanted="limit ≥ 1 or −1 for all; batch_size, max_new_tokens, swaps ≥ 1; examples ≥ 0; "
-                "thinking generated or factual; cuts sentence or token",
+                wanted="limit ≥ 1 or −1 for all; batch_size, max_branch_tokens, max_new_tokens, swaps ≥ 1; "
+                "examples ≥ 0; thinking generated or factual; cuts sentence or token",
                 remedy="see conf/benchmark/thinking_drift.yaml",
             )
         detector()  # its knobs are checked before anything is trained
         self.limit, self.thinking, self.cuts, self.batch_size = limit, thinking, cuts, batch_size
+        self.max_branch_tokens = max_branch_tokens
         self.max_new_tokens, self.swap, self.swaps = max_new_tokens, swap, swaps
         self.synonyms, self.detector = Synonyms(graph, synonyms), detector
         self.examples, self.resamples = examples, resamples
@@ -107,7 +111,8 @@ class ThinkingDrift(Benchmark):
                 wanted="thinkings that lead to one result or another",
                 remedy="choose another benchmark: cpo list benchmarks",
             )
-        scorer = ResultScorer(needs_policy(policy, "thinking_drift"), held_out.answers)
+        asked = needs_policy(policy, "thinking_drift")
+        scorer = ResultScorer(asked, held_out.answers, max_branch_tokens=self.max_branch_tokens)
         thinkings = self._thinkings(scorer.policy, samples, session)
         there = [n for n, text in enumerate(thinkings) if text]
         curves = self._curves(scorer, samples, thinkings, there, session)
@@ -232,7 +237,9 @@ class ThinkingDrift(Benchmark):
         session: Session,
     ) -> None:
         """Writes what the page shows."""
-        furthest = sorted(swapped.get(SYNONYM, ()), key=lambda one: (-one.divergence(FORCED), one.at))
+        furthest = sorted(
+            swapped.get(SYNONYM, ()), key=lambda one: (-max(map(one.divergence, (FORCED, CONTINUED))), one.at)
+        )
         shown: dict[int, Swapped | None] = {}
         for one in furthest:
             shown.setdefault(one.at, one)
@@ -245,21 +252,21 @@ class ThinkingDrift(Benchmark):
                 {"shares": np.round(shares, 4).tolist(), "z": np.round(z, 4).tolist()} for shares, z in curves.values()
             ],
             "examples": [
-                _example(scorer, samples[n], thinkings[n], one) for n, one in list(shown.items())[: self.examples]
+                self._example(scorer, samples[n], thinkings[n], one) for n, one in list(shown.items())[: self.examples]
             ],
         }
         write_text(session.folder / FILE, json.dumps(content, ensure_ascii=False, separators=(",", ":")))
 
-
-def _example(scorer: ResultScorer, sample: Sample, thinking: str, one: Swapped | None) -> dict[str, Any]:
-    """A thinking token by token, and if words were swapped the two that this led to."""
-    texts = {"as_written": thinking, **(one.texts if one else {})}
-    made = dict(zip(texts, tracks(scorer, sample, list(texts.values())), strict=True))
-    return {
-        "id": sample.id,
-        "images": [image_entry(image) for image in sample.images],
-        "prompt": sample.prompt,
-        "truth": list(sample.results),
-        "swap": one and {"old": thinking[one.swap.start : one.swap.end], "new": one.swap.words, "at": one.swap.start},
-        "tracks": made,
-    }
+    def _example(self, scorer: ResultScorer, sample: Sample, thinking: str, one: Swapped | None) -> dict[str, Any]:
+        """A thinking token by token, and if words were swapped the two that this led to."""
+        texts = {"as_written": thinking, **(one.texts if one else {})}
+        made = dict(zip(texts, tracks(scorer, sample, list(texts.values()), self.detector), strict=True))
+        return {
+            "id": sample.id,
+            "images": [image_entry(image) for image in sample.images],
+            "prompt": sample.prompt,
+            "truth": list(sample.results),
+            "swap": one
+            and {"old": thinking[one.swap.start : one.swap.end], "new": one.swap.words, "at": one.swap.start},
+            "tracks": made,
+        }

@@ -17,10 +17,13 @@ from cpo.sequence.encode import Encoder
 from cpo.sequence.layouts import Layout
 from cpo.tensors import Logps
 
+BATCH = 32
+"""Samples per forward pass where a torch-free stage asks, which knows of no batches."""
+
 
 @dataclass
 class LoadedPolicy:
-    """A model with its encoder, as evaluation and the torch-free stages (by the `Scorer` protocol) use it.
+    """A model with its encoder, as evaluation and the torch-free stages (as `Generator` and `Scorer`) use it.
 
     Args:
         model: A Qwen-VL model, with or without adapter.
@@ -72,10 +75,27 @@ class LoadedPolicy:
         finally:
             self.model.train(training)
 
-    def score(self, sample: Sample, completions: Sequence[Trajectory]) -> list[float]:
+    def generate(
+        self, samples: Sequence[Sample], *, max_new_tokens: int = 1024, temperature: float = 0.0, seed: int = 0
+    ) -> list[str]:
+        """See `cpo.records.Generator`."""
+        batches = generate(
+            self.model,
+            self.encoder,
+            samples,
+            batch_size=BATCH,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            seed=seed,
+        )
+        return [text for texts in batches for text in texts]
+
+    def score(self, samples: Sequence[Sample], completions: Sequence[Trajectory]) -> list[float]:
         """See `cpo.records.Scorer`."""
-        pairs = [PreferencePair(sample, completion, (), 0) for completion in completions]
-        return [value for logps in self.logps(pairs, batch_size=32) for value in logps.chosen.tolist()]
+        pairs = [
+            PreferencePair(sample, completion, (), 0) for sample, completion in zip(samples, completions, strict=True)
+        ]
+        return [value for logps in self.logps(pairs, batch_size=BATCH) for value in logps.chosen.tolist()]
 
     def save(self, directory: Path) -> None:
         """Writes model, tokenizer and image processor as an ordinary model directory."""

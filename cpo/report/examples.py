@@ -30,27 +30,34 @@ def comparison(pair: Mapping[str, Any], number: int, rejected_is: str) -> Compar
     """One row of `pairs_sample.jsonl` as a comparison.
 
     Args:
-        pair: `id`, `images` (paths or frames), `prompt` (messages), `chosen` (text), `rejected` (texts).
+        pair: `id`, `images` (paths or frames), `prompt` (messages), `chosen` (text), `rejected` (texts); with
+            `rejected_images`, for each rejected text its own images or null.
         number: From 1; heads the example.
         rejected_is: What the rejected texts are, in words.
     """
     chosen, rejected = pair["chosen"], list(pair["rejected"])
     # with several rejected texts the chosen one is marked where any differs
     differs = [marked(chosen, text)[0] for text in rejected]
-    pictures = [picture_of(entry) for entry in pair.get("images", ())]
+    others = [entry for images in pair.get("rejected_images") or () for entry in images or ()]
+    pictures = [picture_of(entry) for entry in (*pair.get("images", ()), *others)]
     lost = sum(picture is None for picture in pictures)
     return Comparison(
         title=f"Example {number}: {pair['id']}",
         prompt=prompt_text(pair.get("prompt", ())),
         pictures=[picture for picture in pictures if picture is not None],
         versions=[
-            Version("Chosen: factual", parts(_any_marked(chosen, differs)), "before"),
+            Version("Chosen", parts(_any_marked(chosen, differs)), "before"),
             *(
                 Version(_heading(rejected_is, i, len(rejected)), parts(marked(chosen, text)[1]), "after")
                 for i, text in enumerate(rejected, start=1)
             ),
         ],
-        note=f"{lost} of {len(pictures)} pictures could not be read." if lost else "",
+        note=" ".join(
+            [
+                *([f"{lost} of {len(pictures)} pictures could not be read."] if lost else []),
+                *([f"The text is rejected under the last {_of_them(others)}."] if others else []),
+            ]
+        ),
     )
 
 
@@ -143,6 +150,10 @@ def _any_marked(text: str, versions: Sequence[Sequence[Span]]) -> list[Span]:
     words = [(word, any(column)) for word, *column in zip(_WORD.findall(text), *flags, strict=True)]
     runs = groupby(words, key=lambda pair: pair[1])
     return [Span("".join(word for word, _ in run), marked=flag) for flag, run in runs]
+
+
+def _of_them(others: Sequence[Any]) -> str:
+    return "picture" if len(others) == 1 else f"{len(others)} pictures"
 
 
 def _heading(what: str, number: int, count: int) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cpo.errors import DataError
-from cpo.report.blocks import Block, Cell, Figure, Row, Table, Text, Thinking, Tile, Tiles, Token, Track
+from cpo.report.blocks import Block, Cell, Details, Figure, Row, Table, Text, Thinking, Tile, Tiles, Token, Track
 from cpo.report.examples import picture_of
-from cpo.report.headline import ALL, arms, shown
+from cpo.report.headline import ALL, THINKING, UNMEASURED, arms, concept_label, concepts, shown
 from cpo.report.record import RunRecord
 from cpo.report.style import DASHES, as_json, colour, new_figure, short
 
@@ -24,28 +24,18 @@ TOP = 5
 WEAKEST = 0.05
 """Bits that get the full colour at least: below, a thinking that moves nothing would look as if it did."""
 HEADINGS = {"as_written": "As written", "forced": "Rest forced", "continued": "The policy goes on"}
-MEASURES = {
-    "thinking_drift": "Drift along the thinking, bits",
-    "thinking_peak": "Largest step, bits",
+TILES = {
+    "synonym_changes_forced": "Harmless swaps that change the diagnosis",
+    "synonym_changes_continued": "The same, the policy going on",
     "thinking_decided_at": "Decided at, share of the thinking",
     "thinking_early_area": "Area over early answering",
-    "thinking_alarms": "Alarms per thinking",
-    "synonym_changes_forced": "Harmless swaps that change the diagnosis",
-    "synonym_changes_continued": "the policy going on",
-    "synonym_divergence_forced": "Harmless swaps: divergence, bits",
-    "synonym_divergence_continued": "the policy going on",
-    "word_changes_forced": "Swaps of any word that change the diagnosis",
-    "word_changes_continued": "the policy going on",
-    "word_divergence_forced": "Swaps of any word: divergence, bits",
-    "word_divergence_continued": "the policy going on",
-    "thinking_missing": "Samples without a thinking",
-    "synonym_missing": "Samples without a harmless swap",
 }
 GLOSSARY = (
     "Drift: Jensen–Shannon divergence between the distributions over results at one cut and the next, summed. Decided "
     "at: from there on the final result leads for good. Area: over the curve above; 0 when thinking changes nothing. "
     "A harmless swap says the same finding in other words, with the rest of the thinking forced or the policy going on "
-    "from there; the diagnosis is the likeliest single result. In brackets: 95 % bootstrap intervals by patient."
+    "from there; the diagnosis is the likeliest single result. In brackets: 95 % bootstrap intervals "
+    "by patient; where none of n changed they collapse to 0, and rates up to about 3 / n remain possible."
 )
 
 
@@ -61,7 +51,7 @@ def thinking(run: RunRecord) -> Iterator[Block]:
     if not found:
         return
     last = list(found)[-1]
-    evaluation = {arm: run.summary.get("eval", {}).get(arm, {}).get(ALL, {}) for arm in found}
+    evaluation = {arm: run.summary.get("eval", {}).get(arm, {}) for arm in found}
     whose = "the policy’s own thinking" if found[last]["thinking"] == "generated" else "each sample’s thinking, forced"
     yield Text(
         f"What would the policy answer if its thinking stopped here? Asked along {whose}; z is the distribution over "
@@ -70,16 +60,7 @@ def thinking(run: RunRecord) -> Iterator[Block]:
     if tiles := list(_tiles(evaluation, names)):
         yield Tiles(tiles)
     yield _early_answering({names[arm]: content["curves"] for arm, content in found.items()})
-    rows = [
-        Row(
-            label,
-            [Cell(*shown(evaluation[arm].get(key))) for arm in found],
-            level="sub" if label[0].islower() else "plain",
-        )
-        for key, label in MEASURES.items()
-        if any(key in evaluation[arm] for arm in found)
-    ]
-    yield Table(["", *(names[arm] for arm in found)], rows, caption="Drift behind thinking", note=GLOSSARY)
+    yield from _tables(evaluation, names)
     examples = found[last]["examples"]
     if examples:
         yield Text(
@@ -93,12 +74,27 @@ def thinking(run: RunRecord) -> Iterator[Block]:
 
 def _tiles(evaluation: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[Tile]:
     last = list(evaluation)[-1]
-    for key in ("synonym_changes_forced", "synonym_changes_continued", "thinking_decided_at", "thinking_early_area"):
-        if key not in evaluation[last]:
-            continue
-        label = MEASURES[key] if MEASURES[key][0].isupper() else "The same, the policy going on"
-        others = [(names[arm], shown(values.get(key))[0]) for arm, values in evaluation.items() if arm != last]
-        yield Tile(label, *shown(evaluation[last][key]), others)
+    for key, label in TILES.items():
+        values = {arm: shown(of_arm.get(ALL, {}).get(key)) for arm, of_arm in evaluation.items()}
+        if values[last][0] != UNMEASURED:
+            yield Tile(label, *values[last], [(names[arm], value) for arm, (value, _) in values.items() if arm != last])
+
+
+def _tables(evaluation: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> Iterator[Block]:
+    """Arms side by side over all concepts; those of each concept on demand."""
+    columns = ["", *(names[arm] for arm in evaluation)]
+    groups = {concept: list(_rows(evaluation, concept)) for concept in concepts(evaluation)}
+    yield Table(columns, groups.pop(ALL, []), caption=concept_label(ALL), note=GLOSSARY)
+    rows = [row for name, of in groups.items() if of for row in (Row(concept_label(name), level="group"), *of)]
+    if rows:
+        yield Details("The same for each concept of the stream", [Table(columns, rows)])
+
+
+def _rows(evaluation: Mapping[str, Mapping[str, Any]], concept: str) -> Iterator[Row]:
+    for measure in THINKING:
+        cells = [Cell(*shown(of_arm.get(concept, {}).get(measure.key))) for of_arm in evaluation.values()]
+        if any(cell.text != UNMEASURED for cell in cells):
+            yield Row(measure.label, cells, level="sub" if measure.sub else "plain")
 
 
 def _early_answering(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:

@@ -97,7 +97,8 @@ def write_copy(root: Path, share: float) -> None:
     studies, patients = round(STUDIES * share), round(PATIENTS * share)
     subject = np.sort(rng.integers(patients, size=studies)) + 10_000_000
     images = 1 + (np.arange(studies) < round((IMAGES - STUDIES) * share)).astype(int)
-    digits = iter(rng.bytes(20 * int(images.sum())).hex()[i : i + 40] for i in range(0, 40 * int(images.sum()), 40))
+    hexadecimal = rng.bytes(20 * int(images.sum())).hex()
+    digits = (hexadecimal[start : start + 40] for start in range(0, len(hexadecimal), 40))
     split, metadata, labels = [], [], []
     for number in range(studies):
         who, study = str(subject[number]), str(50_000_000 + number)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,7 @@ def distributions(seed: int, cuts: int, results: int) -> Floats:
 @given(seed=st.integers(0, 2**32 - 1), cuts=st.integers(2, 9), results=st.integers(2, 14))
 def test_the_divergence_is_scipys(seed: int, cuts: int, results: int) -> None:
     z = distributions(seed, cuts, results)
-    expected = [jensenshannon(p, q, base=2) ** 2 for p, q in zip(z[:-1], z[1:], strict=True)]
+    expected = [jensenshannon(p, q, base=2) ** 2 for p, q in pairwise(z)]
     np.testing.assert_allclose(jensen_shannon(z[:-1], z[1:]), expected, atol=1e-12)
 
 
