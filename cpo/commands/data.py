@@ -26,7 +26,8 @@ from cpo.report.studies import studies_page
 CHECK = "cpo data check dataset=mimic_cxr dataset.root=FOLDER [--json FILE] [page=FILE.html] [decode=500]"
 SHOW = "cpo data show dataset=chest_world [ID] [n=6] [split=test] [out=samples.html]"
 EXPORT = (
-    "cpo data export dataset=NAME to=ms_swift|trl|llamafactory|ccf out=FILE [what=samples|released|pairs] [split=train]"
+    "cpo data export dataset=NAME to=ms_swift|trl|llamafactory|llamafactory_v1|ccf out=FILE "
+    "[what=samples|released|pairs] [split=train] [strict=false]"
 )
 WHAT = ("samples", "released", "pairs")
 STYLES = {Verdict.USABLE: "green", Verdict.QUARANTINED: "yellow", Verdict.UNUSABLE: "bold red"}
@@ -36,19 +37,19 @@ def check(given: Sequence[str], json_file: Path | None = None) -> int:
     """Examines a copy and prints what it found; files hold the same as JSON and as a page.
 
     Args:
-        given: Overrides of `dataset`, and `decode=`, `page=`.
+        given: Overrides of `dataset`, and `decode=`, `page=`, `json=`.
         json_file: Where to write the JSON too.
 
     Returns:
         The exit status: 0 usable, 1 usable with quarantined records, 2 unusable.
     """
-    own, overrides = with_overrides(given, {"decode": False, "page": False}, CHECK)
+    own, overrides = with_overrides(given, {"decode": False, "page": False, "json": False}, CHECK)
     decode = _number("decode", own.get("decode", "500"), least=-1)
     # nothing remembered: every file is looked at as it is now
     found = examine(config.build_dataset(composed([*overrides, "dataset.index=''"]).dataset), decode=decode)
     _print(found)
-    if json_file is not None:
-        write_json(json_file, found.as_dict())
+    for file in filter(None, (json_file, own.get("json"))):
+        write_json(Path(file), found.as_dict())
     if "page" in own:
         print(check_page(found.as_dict(), Path(own["page"])))
     return int(found.verdict)

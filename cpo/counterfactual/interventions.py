@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from typing import TypeVar
 
 import numpy as np
@@ -86,6 +87,9 @@ class Moves:
     def __init__(self, graph: ConceptGraph, book: PhraseBook, *, swapped: str, results: Sequence[str]) -> None:
         self.graph, self.book, self.swapped, self.results = graph, book, swapped, tuple(results)
         self.lexicon = Lexicon(graph)
+        pairs = combinations(graph.diseases, 2)
+        self._exclusive = {frozenset(p) for p in pairs if graph.disease_relation(*p) is Relation.EXCLUSION}
+        self._unmoved = {attribute: self._left_alone(attribute) for attribute in graph.attributes}
         self._makers: Mapping[Kind, Callable[[Sample, _Reading, np.random.Generator], Move | None]] = {
             Kind.DENIED: self._denied,
             Kind.ASSERTED: self._asserted,
@@ -108,19 +112,13 @@ class Moves:
 
         The graph's default result is not among them: anything that is asserted speaks against it.
         """
-        graph, owners = self.graph, self.graph.diseases_of(attribute)
-        return tuple(
-            result
-            for result in self.results
-            if result != graph.default
-            and (
-                result not in graph.diseases
-                or (
-                    graph.relation(result, attribute) is Relation.IRRELEVANCE
-                    and all(graph.disease_relation(result, owner) is not Relation.EXCLUSION for owner in owners)
-                )
-            )
-        )
+        return self._unmoved[attribute]
+
+    def _left_alone(self, attribute: str) -> tuple[str, ...]:
+        owners = self.graph.diseases_of(attribute)
+        bears_on = {d for d in self.graph.diseases if self.graph.relation(d, attribute) is not Relation.IRRELEVANCE}
+        bears_on |= {d for d in self.graph.diseases for owner in owners if frozenset((d, owner)) in self._exclusive}
+        return tuple(r for r in self.results if r not in bears_on and r != self.graph.default)
 
     def _denied(self, sample: Sample, reading: _Reading, rng: np.random.Generator) -> Move | None:
         """All that decides one true result, negated."""
@@ -140,7 +138,7 @@ class Moves:
             for place, owner in self._denied_hallmarks(reading).items()
             if owner in self.results
             and not may_be_true(sample, owner)
-            and all(self.graph.disease_relation(owner, d) is not Relation.EXCLUSION for d in true)
+            and not any(frozenset((owner, d)) in self._exclusive for d in true)
             and all(self.graph.relation(d, reading.topic(place)) is not Relation.EXCLUSION for d in true)
         }
         if not places:
@@ -182,8 +180,8 @@ class Moves:
         return tuple(d for d in self.graph.diseases if d in sample.results)
 
     def _told(self, reading: _Reading, attributes: Sequence[str]) -> list[int]:
-        """Where one of the attributes is asserted or hedged."""
-        return [p for state in ASSERTED for p in reading.places(state) if reading.topic(p) in attributes]
+        """Where one of the attributes is asserted or hedged, in the order of the text."""
+        return sorted(p for state in ASSERTED for p in reading.places(state) if reading.topic(p) in attributes)
 
     def _can_be_denied(self, reading: _Reading, places: Sequence[int]) -> bool:
         return all(self.lexicon.choices(reading.topic(place), LabelState.ABSENT) for place in places)

@@ -49,7 +49,7 @@ class Dataset(ABC):
     """
 
     splits: ClassVar[tuple[str, ...]] = ("train", "validate", "test")
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     """Raised whenever the same files and knobs give other samples."""
     must_prove_open: ClassVar[bool] = False
     """True for credentialed releases and what derives from them: only a generated world in their layout is open."""

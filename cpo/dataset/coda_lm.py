@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 from cpo.answers import AnswerFormat, FreeAnswer, ListedAnswer, PhrasedAnswer
 from cpo.dataset.base import Dataset, one_of
 from cpo.dataset.coda_release import (
     EXPLAINED,
     PROMPTS,
+    PUBLISHED,
     TASKS,
     Language,
     Region,
@@ -71,8 +72,6 @@ class CodaLM(Dataset):
         Li et al., Automated Evaluation of Large Vision-Language Models on Self-driving Corner Cases (CODA-LM,
         arXiv 2404.10595).
     """
-
-    published: ClassVar = {"records": 9_768}
 
     def __init__(
         self,
@@ -135,6 +134,8 @@ class CodaLM(Dataset):
         intake.records = 0
         intake.details |= {"files": {}, "blank_references": [], "regions": 0}
         intake.details |= dict.fromkeys(("files_with_gaps", "files_without_regions", "files_lacking_categories"), 0)
+        if self._annotations == "json" or self._task != "region_perception":  # nobody gives the number of regions
+            intake.details["published"] = {"records": sum(PUBLISHED[folder] for folder in self._folders.values())}
         for split in self.splits:
             yield from (self._scenes if self._annotations == "json" else self._questions)(split, intake)
 
@@ -234,6 +235,7 @@ class CodaLM(Dataset):
         thinking = descriptions.get(shown, "") if self._task == "driving_suggestion" else ""
         image = intake.image(self._texts.parent / shown)
         key = named[3]
+        intake.details["regions"] += key is not None
         about = {"region": key} if key else circumstances(thinking, answer)
         sample_id = f"{stem}#{key}" if key else stem
         factual = Trajectory(thinking, answer)
@@ -255,7 +257,8 @@ class CodaLM(Dataset):
         group: str = "",
         prompt: str = "",
     ) -> Sample:
-        check_language(factual.thinking + factual.answer, self._language)
+        for text in (factual.thinking, factual.answer):
+            check_language(text, self._language)
         suggests = self._task == "driving_suggestion"
         results = actions_named(self.answers, factual.answer) if suggests else ()
         return Sample(

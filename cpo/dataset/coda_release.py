@@ -27,6 +27,8 @@ TASKS: tuple[Task, ...] = get_args(Task)
 TEXTS = {"english": "CODA-LM", "chinese": "CODA-LM-chinese"}
 IMAGES = {"Train": "val", "Val": "test", "Test": "test", "Mini": "test"}
 """The image folder of each split; Mini's 50 files are among those of Val."""
+PUBLISHED = {"Train": 4_884, "Val": 4_384, "Test": 500, "Mini": 50}
+"""Annotation files of each split."""
 
 CATEGORIES = (
     "vehicles",

@@ -173,16 +173,17 @@ def safe_name(name: str, what: str) -> str:
     return name
 
 
-def lacking(root: object, what: str, layout: str) -> DataError:
+def lacking(root: object, what: str, layout: str, instead: str = "") -> DataError:
     """The error of a root without the release.
 
     Args:
         root: The folder.
         what: What was not found there.
         layout: What a copy holds.
+        instead: A knob's value that reads what is there.
     """
     return DataError(
         got=f"{root}: {what}",
         wanted=layout,
-        remedy="pass dataset.root=FOLDER, or finish the download; docs/datasets.md shows the layout",
+        remedy=f"pass {instead or 'dataset.root=FOLDER'}, or finish the download; docs/datasets.md shows the layout",
     )

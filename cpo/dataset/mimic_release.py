@@ -199,7 +199,7 @@ class Release:
         return metadata
 
     def read_labels(self, quarantine: Quarantine) -> dict[str, dict[str, LabelState]]:
-        """The state of each of the 14 labels, by study; rows with other cells are quarantined."""
+        """The state of each of the 14 labels, by study; a row with other cells is quarantined, and leaves none."""
         file, labels = self.name(self.labels), dict[str, dict[str, LabelState]]()
         rows = read_table(self.labels, ("study_id", *LABELS), file=file, quarantine=quarantine)
         for row, (study, *cells) in rows:
@@ -208,6 +208,7 @@ class Release:
                 quarantine.add(file, row, "study labelled before")
             elif None in states:
                 quarantine.add(file, row, f"{LABELS[states.index(None)]} is neither 1, 0, -1 nor blank")
+                labels[study] = {}
             else:
                 labels[study] = {name: state for name, state in zip(LABELS, states, strict=True) if state is not None}
         return labels

@@ -107,8 +107,9 @@ class Release:
         kinds = {path: _kind(path) for path in sorted(found)}
         tests = next((path for path, kind in kinds.items() if kind == test_list), None)
         if tests is None:
-            there = [f", but dataset.test_list={kind} is there" for kind in kinds.values() if kind]
-            raise lacking(root, f"no {test_list} test_list.txt{''.join(there[:1])}", layout)
+            other = next((f"dataset.test_list={kind}" for kind in kinds.values() if kind), "")
+            but = f", but {other} is there" if other else ""
+            raise lacking(root, f"no {test_list} test_list.txt{but}", layout, other)
         trains = root / "train_val_list.txt"
         if test_list == "official" and not trains.is_file():
             raise lacking(root, "no train_val_list.txt", layout)

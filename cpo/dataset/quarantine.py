@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from cpo.errors import ConfigError, DataError
 from cpo.records import Quarantined
 
 EXAMPLES = 3
 """Rows named for each reason: enough to look at, short enough to read."""
+
+ABSENT = frozenset({"image file missing", "video file missing"})
+"""Reasons that `media=optional` takes for none."""
 
 
 class Quarantine:
@@ -70,19 +74,25 @@ class Quarantine:
         if damaged <= self._limit * total:
             return
         name = self._dataset.partition("-")[0]  # a generated world's name ends in its difficulty
+        absent = any(record.reason in ABSENT for record in self._records)
         raise DataError(
             got=f"{damaged} of {total} records of {self._dataset} are damaged: {self._summary()}",
             wanted=f"at most {self._limit:.1%} damaged (quarantine_limit={self._limit})",
             remedy=f"see them all: cpo data check dataset={name} dataset.root=…; fetch the files named above again, "
+            f"{'look at the annotations alone with dataset.media=optional, ' * absent}"
             "or accept the loss with a larger dataset.quarantine_limit",
         )
 
     def _summary(self) -> str:
-        rows: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """Each reason with its number and rows of the first file that it is found in: some releases have thousands."""
+        places: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for record in self._records:
-            rows[record.reason, record.file].append(record.row)
-        parts = [
-            f"{reason} ({len(found)}, {file} row {', '.join(found[:EXAMPLES])}{', …' * (len(found) > EXAMPLES)})"
-            for (reason, file), found in rows.items()
-        ]
-        return "; ".join(parts)
+            places[record.reason][record.file].append(record.row)
+        return "; ".join(_told(reason, files) for reason, files in places.items())
+
+
+def _told(reason: str, files: Mapping[str, Sequence[str]]) -> str:
+    file, rows = next(iter(files.items()))
+    more = f", and {len(files) - 1:,} other file{'s' * (len(files) > 2)}" if len(files) > 1 else ""
+    total = sum(map(len, files.values()))
+    return f"{reason} ({total}, {file} row {', '.join(rows[:EXAMPLES])}{', …' * (len(rows) > EXAMPLES)}{more})"

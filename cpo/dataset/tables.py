@@ -60,13 +60,16 @@ def read_table(
             header = [name.strip() for name in next(reader, [])]
             places = _places(header, columns, file)
             named = max(place for place, name in enumerate(header, start=1) if name)
-            rows = 0
+            rows, above = 0, reader.line_num
             for cells in reader:
                 rows += 1
                 if named <= len(cells) <= len(header):
                     yield reader.line_num, tuple(cells[i].strip() for i in places)
                 elif cells:
-                    quarantine.add(file, reader.line_num, "number of cells differs from the header's")
+                    # a stray quotation mark swallows the lines below its own: each of them is a record lost
+                    for line in range(above + 1, reader.line_num + 1):
+                        quarantine.add(file, line, "number of cells differs from the header's")
+                above = reader.line_num
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _unreadable(file, "cut off or not gzip") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -75,7 +75,8 @@ def total_variation(one: Floats, other: Floats) -> Floats:
         0.25
     """
     gaps = np.abs(one - other)
-    return np.where(np.isnan(gaps).all(axis=-1), np.nan, np.nansum(gaps, axis=-1) / 2)
+    found: Floats = np.where(np.isnan(gaps).all(axis=-1), np.nan, np.nansum(gaps, axis=-1) / 2)
+    return found
 
 
 def conditioned(z: Floats, kept: NDArray[np.bool_]) -> Floats:
@@ -87,7 +88,8 @@ def conditioned(z: Floats, kept: NDArray[np.bool_]) -> Floats:
     """
     mass = np.where(kept, z, 0.0).sum(axis=-1, keepdims=True)
     out: Floats = np.full(z.shape, np.nan)
-    return np.divide(z, mass, out=out, where=kept & (mass > 0))
+    np.divide(z, mass, out=out, where=kept & (mass > 0))
+    return out
 
 
 def per_sample(effects: Effects, n: int, results: Sequence[str]) -> dict[str, Floats]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal, Protocol
 
 from cpo.errors import DataError
+from cpo.preference.balance import ConflictBalance
 from cpo.records import Counterfactual, PreferencePair, Sample, Stream, fingerprint
 
 
@@ -38,10 +39,12 @@ class PairSet:
     Args:
         pairs: All with the same number K of rejected trajectories.
         dropped: Samples and counterfactuals in no pair, by reason.
+        balance: What balancing did: pairs by kind, repeated, left out; empty without it.
     """
 
     pairs: tuple[PreferencePair, ...]
     dropped: Mapping[str, int]
+    balance: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -51,6 +54,19 @@ class PairSet:
 
 class Pairing(ABC):
     """A way to pair. A new one is one file with a subclass and one YAML that names it."""
+
+    balance: ConflictBalance | None = None
+    """Mixes the pairs of training anew; None leaves them in the stream's order."""
+    rejects_images: bool = False
+    """Whether its pairs hold a rejected image too, for losses that read one."""
+
+    def for_training(self, stream: Stream, counterfactuals: Counterfactuals) -> PairSet:
+        """The pairs of a stream as training meets them: balanced, if so wished; see `make`."""
+        made = self.make(stream, counterfactuals)
+        if self.balance is None:
+            return made
+        pairs, counts = self.balance(made.pairs)
+        return PairSet(pairs, made.dropped, counts)
 
     def make(self, stream: Stream, counterfactuals: Counterfactuals) -> PairSet:
         """The pairs of a stream; each carries the position and the concept of its sample.
@@ -73,10 +89,10 @@ class Pairing(ABC):
         dropped: Counter[str] = Counter()
         for time, (sample, concept) in enumerate(zip(stream.samples, stream.truth.concept_at, strict=True)):
             found = counterfactuals.by_sample[sample.id]
-            usable = tuple(c for c in found if c.trajectory != sample.factual or c.images is not None)
+            usable = tuple(c for c in found if c.trajectory != (c.chosen or sample.factual) or c.images is not None)
             dropped[Drop.EQUAL.value] += len(found) - len(usable)
             for rejected in self.pick(usable, dropped):
-                pairs.append(make_pair(sample, rejected, time, concept))
+                pairs.append(self.pair(sample, rejected, time, concept))
         if not pairs:
             raise DataError(
                 got=f"no pair from {len(stream.samples)} samples ({describe(dropped)})",
@@ -91,13 +107,25 @@ class Pairing(ABC):
     ) -> Iterator[tuple[Counterfactual, ...]]:
         """The rejected sides of one sample's pairs; what it leaves out it counts in `dropped`."""
 
+    def pair(self, sample: Sample, rejected: tuple[Counterfactual, ...], time: int, concept: int) -> PreferencePair:
+        """The pair of one rejected side; see `make_pair`."""
+        return make_pair(sample, rejected, time, concept)
+
 
 def make_pair(sample: Sample, rejected: tuple[Counterfactual, ...], time: int, concept: int) -> PreferencePair:
     """One pair; its source is `perception` when the rejected side differs in image.
 
     Raises:
-        DataError: Some of the rejected trajectories differ in image and others do not.
+        DataError: Some of the rejected trajectories differ in image and others do not, or they are to be held against
+            different chosen ones.
     """
+    chosen = {c.chosen or sample.factual for c in rejected}
+    if len(chosen) > 1:
+        raise DataError(
+            got=f"{len(rejected)} rejected trajectories to be held against {len(chosen)} chosen ones",
+            wanted="one chosen trajectory per pair",
+            remedy="pair each by itself, with pairing=one_negative",
+        )
     sources: set[Literal["thinking", "perception"]] = {
         "thinking" if c.images is None else "perception" for c in rejected
     }
@@ -107,7 +135,7 @@ def make_pair(sample: Sample, rejected: tuple[Counterfactual, ...], time: int, c
             wanted="one source per pair: thinking or perception",
             remedy="pair the two sources separately, with pairing=one_negative",
         )
-    return PreferencePair(sample, sample.factual, rejected, time, concept, source=sources.pop())
+    return PreferencePair(sample, chosen.pop(), rejected, time, concept, source=sources.pop())
 
 
 def pair_content(pair: PreferencePair) -> list[object]:
@@ -116,7 +144,8 @@ def pair_content(pair: PreferencePair) -> list[object]:
         [c.trajectory.thinking, c.trajectory.answer, [i.fingerprint for i in c.images or ()]] for c in pair.rejected
     ]
     chosen = [pair.chosen.thinking, pair.chosen.answer]
-    return [pair.sample.content, chosen, rejected, pair.time, pair.concept, pair.source, pair.weight]
+    content = [pair.sample.content, chosen, rejected, pair.time, pair.concept, pair.source, pair.weight]
+    return [*content, *([[i.fingerprint for i in pair.image_rejected]] if pair.image_rejected is not None else [])]
 
 
 def describe(dropped: Mapping[str, int]) -> str:

@@ -121,8 +121,11 @@ def test_chexnets_list_makes_every_other_image_one_for_training(tmp_path: Path) 
 
 def test_lists_are_told_apart_by_their_content(tmp_path: Path) -> None:
     write(tmp_path, {"Data_Entry_2017.csv": OLD, **CHEXNET})
-    with pytest.raises(DataError, match=r"no official test_list\.txt, but dataset\.test_list=chexnet is there"):
+    with pytest.raises(
+        DataError, match=r"no official test_list\.txt, but dataset\.test_list=chexnet is there"
+    ) as caught:
         reader(tmp_path).quality()
+    assert caught.value.remedy.startswith("pass dataset.test_list=chexnet, or ")
     write(tmp_path, {**OFFICIAL, "labels/test_list.txt": CHEXNET["test_list.txt"]})
     assert reader(tmp_path).quality().by_split["test"] == 1
     assert reader(tmp_path, test_list="chexnet").quality().by_split["test"] == 2

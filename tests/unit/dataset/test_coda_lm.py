@@ -179,6 +179,13 @@ def test_one_blank_reference_among_others_is_damage(tmp_path: Path) -> None:
     assert (found.file, found.reason) == ("CODA-LM/Train/val_0009.json", "blank reference")
 
 
+def test_one_text_in_the_other_language_is_damage(tmp_path: Path) -> None:
+    long = "There is a car ahead, which the ego car has to keep its distance from. " * 5
+    write(tmp_path, {**FILES, "Train/val_0009.json": annotation(long, "自车应当减速。")})
+    (found,) = reader(tmp_path, quarantine_limit=1).quality().quarantined
+    assert (found.file, found.reason) == ("CODA-LM/Train/val_0009.json", "text is not English")
+
+
 DAMAGES: dict[str, tuple[str, Any]] = {
     "annotation not JSON": ("Train/val_0009.json", '{"general_perception": {'),
     "annotation empty": ("Train/val_0009.json", " "),
@@ -291,7 +298,15 @@ def test_region_questions_show_the_images_with_boxes_and_blank_answers_are_told(
     (sample,) = dataset.samples("test")
     assert (sample.id, sample.group, sample.metadata["region"]) == ("Test/test_0087#3", "test_0087", "3")
     assert sample.images[0].path.endswith("test/images_w_boxes/0087_object_3.jpg")
-    assert dataset.quality().details["blank_references"] == ["test"]
+    details = dataset.quality().details
+    assert (details["blank_references"], details["regions"]) == (["test"], 1)
+    assert "published" not in details  # a number of files, which these rows are not
+
+
+@pytest.mark.parametrize(("mini", "published"), [(False, 9_768), (True, 5_434)])
+def test_the_published_size_is_that_of_the_parts_that_are_read(tmp_path: Path, mini: bool, published: int) -> None:
+    quality = reader(write(tmp_path, FILES), mini=mini, quarantine_limit=1).quality()
+    assert quality.details["published"] == {"records": published}
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,24 @@ def test_a_damaged_record_is_set_aside_with_its_row_and_reason(good_copy, reason
     assert quality.records == quality.samples + sum(quality.excluded.values()) + 1
 
 
+def test_a_study_with_a_damaged_label_row_is_counted_once(good_copy) -> None:
+    good_copy.write()
+    before = good_copy.reader(quarantine_limit=1.0).quality()
+    DAMAGES["Edema is neither 1, 0, -1 nor blank"](good_copy)
+    good_copy.write()
+    after = good_copy.reader(quarantine_limit=1.0).quality()
+    assert (after.records, after.samples) == (before.records, before.samples - 1)
+    assert after.excluded == before.excluded
+
+
+def test_every_line_that_a_stray_quotation_mark_swallows_is_damage(good_copy) -> None:
+    table = next(good_copy.write(gzipped=False).rglob("*-chexpert.csv"))
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:3], '"' + lines[3], *lines[4:]]))
+    quality = good_copy.reader(quarantine_limit=1.0).quality()
+    assert [int(q.row) for q in quality.quarantined] == list(range(4, len(lines) + 1))
+
+
 def test_the_row_of_a_damaged_record_is_its_line_in_the_file(good_copy) -> None:
     good_copy.images.pop(next(name for name in good_copy.images if "s50000002" in name))
     root = good_copy.write(gzipped=False)
