@@ -25,6 +25,7 @@ def main(cfg: DictConfig) -> None:
         if cfg.preflight == "only":
             return
         start = job.start(data)  # the SFT stage, trained now or by an earlier run
+        data = job.paired(data, start)  # counterfactuals that are asked of the SFT policy
         job.judge("before", job.load(start), data)
         if cfg.control:
             job.judge("control", job.continue_sft(data, start), data)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +18,28 @@ from rich.console import Console
 from cpo import config
 from cpo.data import Data, DataPlan
 from cpo.errors import ConfigError, DataError
-from cpo.evaluation.benchmark import Benchmark, Scores, Session, flat_values
+from cpo.evaluation.benchmark import Benchmark, Scores, Session, flat_values, merged, unfinished
+from cpo.evaluation.results import held_out_fingerprint, write_result
 from cpo.files import read_json, write_json, write_text
 from cpo.losses.sft import SFT
 from cpo.policy.loaded import LoadedPolicy
 from cpo.policy.logps import unwrap
 from cpo.policy.weights import weights_fingerprint
 from cpo.records import PreferencePair, Tracker
+from cpo.report.exhibits import exhibits
 from cpo.report.model_card import write_model_card
+from cpo.report.record import read_run
 from cpo.report.run import run_page
 from cpo.report.terminal import eval_table
 from cpo.sequence.collator import as_pairs
 from cpo.sequence.pair_file import evenly, pair_row
-from cpo.tracking.composite import CompositeTracker
+from cpo.tracking.composite import CompositeTracker, show
+from cpo.tracking.naming import READABLE
 from cpo.training.engine import seed_everything
 from cpo.training.init import Start
 from cpo.training.lengths import check_action, check_lengths, short_samples, within
 from cpo.training.monitor import DriftMonitor, WatchStream
-from cpo.training.preflight import check_pairs, estimate
+from cpo.training.preflight import check_pairing, check_pairs, estimate
 from cpo.training.probe import ProbeConcepts
 from cpo.training.ranks import first_ahead, rank, world_size
 from cpo.training.replay import Replay
@@ -71,8 +77,9 @@ class Job:
         self.reference = config.build(cfg.reference)
         self.layout = config.build(cfg.layout)
         self.vision_cache = config.build(cfg.cache)
-        self.plan = DataPlan(cfg, share=self.init.share)
         self.benchmarks: dict[str, Benchmark] = config.build_all(cfg.benchmark)
+        reads_pairs = any(benchmark.reads_pairs for benchmark in self.benchmarks.values())
+        self.plan = DataPlan(cfg, share=self.init.share, pairs_judged=reads_pairs)
         self.monitor: DriftMonitor = config.build(cfg.monitor)
         self.detectors = config.build_all(cfg.detector)
         self.replay: Replay = config.build(cfg.replay)
@@ -89,34 +96,62 @@ class Job:
             ConfigError: The loss reads what these pairs do not have.
             DataError: No pair is short enough.
         """
+        check_pairing(self.loss, rejects_images=self.plan.pairing.rejects_images)
         with first_ahead():
-            data = self.plan.read()
-        check_pairs(self.loss, data.pairs.pairs)
-        return self._short_enough(data) if self.cfg.max_length.action == "filter" else data
+            data = self.plan.read(may_wait=True)
+        if not self.waits:
+            check_pairs(self.loss, data.pairs.pairs)
+        return self._short_enough(data)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the counterfactuals, and so the pairs, wait for the policy that the preference stage starts from."""
+        return self.plan.method.needs is not None
+
+    def paired(self, data: Data, start: Path) -> Data:
+        """The same with the pairs that waited; as it was where none did.
+
+        Args:
+            data: As read.
+            start: The model directory that the preference stage starts from.
+
+        Raises:
+            ConfigError: The loss reads what these pairs do not have.
+            DataError: No pair is short enough.
+        """
+        if not self.waits:
+            return data
+        loaded = cache(lambda: self.load(start))
+        with first_ahead():
+            made = self.plan.paired(data, loaded, start.name)
+        check_pairs(self.loss, made.pairs.pairs)
+        made = replace(self._short_enough(replace(made, sft=None)), sft=data.sft)
+        self._record_pairs(made)
+        return made
 
     def _short_enough(self, data: Data) -> Data:
-        """The same without samples and pairs that are longer than the policy may read, which are counted."""
+        """The same without what is longer than the policy may read, which is counted, where the job asks for it."""
+        if self.cfg.max_length.action != "filter":
+            return data
         encoder, limit = self.backbone.load_encoder(self.base(data)), self.backbone.max_length
         pairs, held_out = (
             replace(some, pairs=within(encoder, some.pairs, limit)) for some in (data.pairs, data.held_out.pairs)
         )
         sft = data.sft and short_samples(encoder, data.sft, limit)
-        found = {
-            "sft": len(data.sft.samples) - len(sft.samples) if data.sft and sft else 0,
-            "pairs": len(data.pairs.pairs) - len(pairs.pairs),
-            "held_out_pairs": len(data.held_out.pairs.pairs) - len(held_out.pairs),
-        }
-        if not pairs.pairs or (sft and not sft.samples):
+        found = {"sft": len(data.sft.samples) - len(sft.samples)} if data.sft and sft else {}
+        if data.pairs.pairs:
+            found["pairs"] = len(data.pairs.pairs) - len(pairs.pairs)
+            found["held_out_pairs"] = len(data.held_out.pairs.pairs) - len(held_out.pairs)
+        if (data.pairs.pairs and not pairs.pairs) or (sft and not sft.samples):
             raise DataError(
                 got=f"nothing left that policy.max_length={limit} tokens can hold: left out {found}",
                 wanted="at least one pair, and one sample for SFT",
                 remedy="raise policy.max_length, or lower policy.image_size",
             )
-        self.summary["over_long"] = {"max_length": limit, **found}
-        console.print(
-            f"[bold]left out[/]   longer than {limit} tokens: {found['sft']:,} samples for SFT, "
-            f"{found['pairs']:,} pairs, {found['held_out_pairs']:,} held-out pairs"
-        )
+        self.summary["over_long"] = {**self.summary.get("over_long", {}), "max_length": limit, **found}
+        names = {"sft": "samples for SFT", "pairs": "pairs", "held_out_pairs": "held-out pairs"}
+        told = ", ".join(f"{count:,} {names[kind]}" for kind, count in found.items())
+        console.print(f"[bold]left out[/]   longer than {limit} tokens: {told}")
         return replace(data, sft=sft, pairs=pairs, held_out=replace(data.held_out, pairs=held_out))
 
     @property
@@ -126,25 +161,34 @@ class Job:
 
     def record(self, data: Data) -> None:
         """Writes what the run read into its directory, before anything is trained, and opens the other trackers."""
+        for benchmark in self.benchmarks.values():
+            benchmark.refuse_unless_allowed(data.judged.access, acknowledged=self.cfg.privacy == "acknowledged")
         if rank() != 0:
             return
         write_json(self.directory / "data_quality.json", asdict(data.dataset.quality()))
         write_json(self.directory / "drift.json", asdict(data.stream.truth))
-        rows = [json.dumps(pair_row(pair), ensure_ascii=False) for pair in evenly(data.pairs.pairs, PAIRS_KEPT)]
-        write_text(self.directory / "pairs_sample.jsonl", "\n".join(rows) + "\n")
-        self.summary["fingerprints"] |= {
-            "dataset": data.dataset.fingerprint,
-            "stream": data.stream.fingerprint,
-            "pairs": data.pairs.fingerprint,
-        }
+        self.summary["fingerprints"] |= {"dataset": data.dataset.fingerprint, "stream": data.stream.fingerprint}
         self.summary["dataset"] = data.dataset.quality().dataset
-        self.summary["counterfactual"] = dict(data.counterfactuals)
+        if not self.waits:
+            self._record_pairs(data)
         self._track(data.dataset.access)
+        pairs = "pairs to be made by the SFT policy" if self.waits else f"{len(data.pairs.pairs):,} pairs"
         console.print(
             f"[bold]data[/]       {len(data.sft.samples) if data.sft else 0:,} samples for SFT, "
             f"{len(data.stream.samples):,} in the stream ({data.stream.truth.left_out:,} left out by the shift), "
-            f"{len(data.pairs.pairs):,} pairs, {len(data.held_out.samples):,} held out"
+            f"{pairs}, {len(data.held_out.samples):,} held out"
         )
+
+    def _record_pairs(self, data: Data) -> None:
+        """Writes some of the pairs, and how their counterfactuals were made."""
+        if rank() != 0:
+            return
+        rows = [json.dumps(pair_row(pair), ensure_ascii=False) for pair in evenly(data.pairs.pairs, PAIRS_KEPT)]
+        write_text(self.directory / "pairs_sample.jsonl", "\n".join(rows) + "\n")
+        self.summary["fingerprints"]["pairs"] = data.pairs.fingerprint
+        self.summary["counterfactual"] = dict(data.counterfactuals)
+        if self.waits:
+            console.print(f"[bold]pairs[/]      {len(data.pairs.pairs):,}, made by the SFT policy")
 
     def _track(self, access: str) -> None:
         """Adds the configured trackers, now that it is known whether the data may be named."""
@@ -152,13 +196,17 @@ class Job:
             "directory": str(self.directory),
             "name": self.directory.name,
             "group": self.directory.parent.name if self.sweep else str(self.choices.get("experiment", "")),
+            "tags": [str(self.choices[group]) for group in READABLE if self.choices.get(group, "none") != "none"],
             "config": config.resolved(self.cfg),
             "access": access,
             "acknowledged": self.cfg.privacy == "acknowledged",
         }
         others = [
-            # a name or group that the user gave stays
-            config.build(node, **{k: v for k, v in given.items() if k not in ("name", "group") or not node.get(k)})
+            # each is given what its YAML lists; a name, group or tags that the user gave stay
+            config.build(
+                node,
+                **{k: v for k, v in given.items() if k in node and not (k in ("name", "group", "tags") and node[k])},
+            )
             for name, node in self.cfg.tracker.items()
             if name != "local"
         ]
@@ -183,6 +231,10 @@ class Job:
         others = [*as_pairs(data.sft.samples if data.sft else ()), *data.held_out.pairs.pairs]
         if others:
             check_lengths(policy, others)
+        if self.waits:
+            check_lengths(policy, as_pairs(data.stream.samples))
+            console.print("[bold]preflight[/]  no pairs to count and to time yet: the SFT policy has to make them")
+            return
         found = estimate(self._stage("preference", self.loss, self.directory), policy, data.pairs.pairs)
         console.print(
             f"[bold]preflight[/]  {found.steps:,} steps, {found.tokens_median}–{found.tokens_max} tokens a trajectory, "
@@ -328,33 +380,40 @@ class Job:
         if rank() != 0 or phase in self.summary["eval"]:
             return
         started = time.perf_counter()
-        found = {
-            name: benchmark.evaluate(
-                policy,
-                data.held_out,
-                Session(self.seed, self.directory / "eval" / phase / name, progress=self.engine.progress),
-            )
-            for name, benchmark in self.benchmarks.items()
-        }
-        scores: Scores = {}
-        for by_concept in found.values():
-            for concept, metrics in by_concept.items():
-                scores.setdefault(concept, {}).update(metrics)
+        found: dict[str, Scores] = {}
+        for name, benchmark in self.benchmarks.items():
+            folder = self.directory / "eval" / phase / name
+            acknowledged = self.cfg.privacy == "acknowledged"
+            session = Session(self.seed, folder, progress=self.engine.progress, acknowledged=acknowledged)
+            with unfinished(folder):
+                found[name] = benchmark.evaluate(policy, data.held_out, session)
+            if phase == "after":
+                self.write_scores(name, found[name], data)
+        scores, self.summary["benchmarks"] = merged(found)
         self.summary["eval"][phase] = scores
         stage = "eval_control" if phase == "control" else "eval"
         step = 0 if phase == "before" else self.recipe.steps(len(data.pairs.pairs), devices=world_size())
         self.tracker.rewind(stage=stage, step=step - 1)
         self.tracker.log(flat_values(scores, stage), stage=stage, step=step)
-        if phase == "after":
-            self.write_scores(found)
         self.tracker.summary(self.summary)
         console.print(f"[bold]judged[/]     {phase}, {time.perf_counter() - started:.0f} s")
 
-    def write_scores(self, found: Mapping[str, Scores]) -> None:
-        """Writes `eval/<benchmark>.json` into the run directory."""
-        for name, scores in found.items():
-            content = {"benchmark": name, "protocol": self.benchmarks[name].protocol, "scores": scores}
-            write_json(self.directory / "eval" / f"{name}.json", content)
+    def write_scores(self, name: str, scores: Scores, data: Data) -> None:
+        """Writes `eval/<benchmark>.json` into the run directory; equal fingerprints mean equal scores.
+
+        Args:
+            name: Of the benchmark.
+            scores: Of the tuned policy.
+            data: What it was judged on.
+        """
+        weights = self.directory / "adapter" / "adapter_model.safetensors"
+        decides = {
+            "base": self.summary["fingerprints"].get("base_weights"),
+            "adapter": hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else None,
+            "benchmark": config.resolved(self.cfg.benchmark[name]),
+            "held_out": held_out_fingerprint(data.held_out),
+        }
+        write_result(self.directory, name, self.benchmarks[name], scores, decides)
 
     def report(self) -> None:
         """Summary, page, table."""
@@ -364,5 +423,6 @@ class Job:
         self.tracker.summary(self.summary)
         write_model_card(self.directory)
         page = run_page(self.directory)
+        show(self.tracker, exhibits(read_run(self.directory), acknowledged=self.cfg.privacy == "acknowledged"))
         console.print(eval_table(self.summary))
         console.print(f"[bold]page[/]       {page}", soft_wrap=True)

@@ -12,7 +12,8 @@ from importlib import import_module
 from pathlib import Path
 
 import cpo
-from cpo.errors import ConfigError, CPOError, DataError
+from cpo.commands.help import SHELLS, HelpParser, completion
+from cpo.errors import ConfigError, CPOError
 
 GROUPS = {
     "losses": "loss",
@@ -23,17 +24,26 @@ GROUPS = {
     "policies": "policy",
     "benchmarks": "benchmark",
     "experiments": "experiment",
+    "sweeps": "sweep",
 }
 """What `cpo list` can list, and the group of configs it stands for."""
 
 SUBJECTS = {
+    "dashboard": "W&B workspaces and reports from the panels of the pages",
+    "counterfactual": "make counterfactuals, judge them, look at them",
     "data": "look at what a dataset holds, and at what is wrong with a copy of it",
     "drift": "look at a drift regime on a dataset",
     "graph": "build concept graphs from reports, look at them, compare them",
+    "sweep": "look at a sweep while it runs, and afterwards",
 }
 """Commands with commands of their own."""
 
 COMMANDS = {
+    "counterfactual make": (
+        "counterfactual:make",
+        "a set of counterfactuals, judged by another reader than its maker, with a page",
+        "dataset=NAME counterfactual=NAME out=DIR [split=train|all] [run=DIR]",
+    ),
     "data check": (
         "data:check",
         "verify a copy: layout, columns, counts, images; exit status 0 usable, 1 with losses, 2 unusable",
@@ -54,6 +64,11 @@ COMMANDS = {
         "the plan of a regime and the rates it reaches, here and as a page",
         "drift=gradual shift=spurious dataset=chest_world [out=drift.html]",
     ),
+    "dashboard push": (
+        "dashboard:push",
+        "the panels of every page as a W&B workspace and report; needs the extra `dashboards` and a login",
+        "ENTITY/PROJECT [dry_run=true]",
+    ),
     "graph build": (
         "graph:build",
         "a concept graph from the reports of a dataset, each relation with its evidence",
@@ -71,6 +86,12 @@ COMMANDS = {
         "run:export",
         "a run's adapter or merged model for plain transformers and peft",
         "run=DIR out=DIR [merge=true] [privacy=acknowledged]",
+    ),
+    "runs": ("sweep:runs", "the latest runs with their headline, those of sweeps included", "[outputs] [n=20]"),
+    "sweep status": (
+        "sweep:status",
+        "the jobs of a sweep: done, running, failed, left, time to go, best so far; live in a terminal",
+        "DIR [metric=pair_accuracy] [direction=minimize]",
     ),
 }
 """Commands that take `key=value`: the function in `cpo.commands`, what it does, and how it is called."""
@@ -135,16 +156,16 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from cpo.report.run import run_page
+    from cpo.commands.report import report
 
-    directory: Path = arguments.run_dir
-    if not (directory / "metrics.jsonl").is_file():
-        raise DataError(
-            got=f"{directory}, " + ("without metrics.jsonl" if directory.is_dir() else "which is no directory"),
-            wanted="the directory of a run",
-            remedy="pass the directory that train.py printed in its last line, `run: <directory>`",
-        )
-    print(run_page(directory))
+    print(report(arguments.directories, out=arguments.out, baseline=arguments.baseline))
+
+
+def _completion(arguments: argparse.Namespace) -> None:
+    words = {"": ["list", "report", "completion", *SUBJECTS, *(path for path in COMMANDS if " " not in path)]}
+    words |= {"list": list(GROUPS), "completion": list(SHELLS)}
+    words |= {subject: [p.partition(" ")[2] for p in COMMANDS if p.startswith(f"{subject} ")] for subject in SUBJECTS}
+    print(completion(arguments.shell, words), end="")
 
 
 def _subcommand(arguments: argparse.Namespace) -> int | None:
@@ -156,7 +177,7 @@ def _subcommand(arguments: argparse.Namespace) -> int | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = HelpParser(
         prog="cpo",
         description="Counterfactual preference optimization of vision-language models: what there is, what a run did.",
         epilog="Training and judging: python train.py --help, python evaluate.py --help.",
@@ -169,9 +190,20 @@ def _parser() -> argparse.ArgumentParser:
         "kind", nargs="?", choices=GROUPS, metavar="kind", help=f"one of {', '.join(GROUPS)}; all if left out"
     )
     command.set_defaults(run=_list)
-    command = commands.add_parser("report", help="write the HTML page of a run again, from its directory alone")
-    command.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the directory that train.py printed")
+    command = commands.add_parser(
+        "report",
+        help="write the HTML page of a run, of a sweep, or of several runs side by side, from directories alone",
+    )
+    command.add_argument(
+        "directories", nargs="+", type=Path, metavar="DIR", help="what train.py printed: run: or sweep:"
+    )
+    command.add_argument("--out", type=Path, metavar="FILE", help="another file than report.html, comparison.html")
+    command.add_argument("--baseline", default="", metavar="VALUE", help="of a sweep: what others are tested against")
     command.set_defaults(run=_report)
+
+    command = commands.add_parser("completion", help="a script for tab completion: source <(cpo completion bash)")
+    command.add_argument("shell", choices=SHELLS)
+    command.set_defaults(run=_completion)
 
     within = {"": commands}
     for subject, about in SUBJECTS.items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -38,6 +41,7 @@ class TrainConfig:
     drift: Group = MISSING
     shift: Group = field(default_factory=dict)
     second: Group | None = None
+    judged: Group | None = None
     counterfactual: Group = MISSING
     pairing: Group = MISSING
     policy: Group = MISSING
@@ -71,8 +75,19 @@ class EvaluateConfig:
     run: str = ""
     compare: list[str] = field(default_factory=list)
     benchmark: Group = MISSING
+    policy: Group = MISSING
+    dataset: Group = MISSING
+    drift: Group = MISSING
+    shift: Group = field(default_factory=dict)
+    counterfactual: Group = MISSING
+    pairing: Group = MISSING
+    layout: Group = MISSING
+    cache: Group = MISSING
     trainer: Group = MISSING
     paths: Group = MISSING
+    seed: int = 0
+    held_out: str = "test"
+    privacy: str = "strict"
 
 
 def register_schemas() -> None:
@@ -83,6 +98,19 @@ def register_schemas() -> None:
     with flag_override(evaluate, "struct", False):
         evaluate["from"] = "policy"
     store.store(name="evaluate_schema", node=evaluate)
+    OmegaConf.register_new_resolver("heading", heading, replace=True)
+    OmegaConf.register_new_resolver("script_help", script_help, replace=True)
+
+
+def heading(text: str) -> str:
+    """A heading of `--help`, bold where a person reads it."""
+    return f"\033[1m{text}\033[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
+
+
+def script_help() -> str:
+    """What the script that was started says of itself: its docstring, the first line as a heading."""
+    first, _, rest = (sys.modules["__main__"].__doc__ or "").partition("\n")
+    return f"{heading(first)}\n{rest}".rstrip()
 
 
 def build(node: DictConfig | Group, **given: Any) -> Any:
@@ -130,6 +158,27 @@ def build_all(nodes: DictConfig | Group, **given: Any) -> dict[str, Any]:
                 remedy=f"choose it as well, as in 'GROUP=[…,{name}]', or leave its knobs out",
             )
     return {str(name): build(node, **given) for name, node in nodes.items()}
+
+
+def drop_unchosen(cfg: DictConfig, group: str, overrides: Sequence[str]) -> None:
+    """Takes out what an overlay, as `debug=smoke`, sets of leaves that are not chosen; what a person sets stays.
+
+    Args:
+        cfg: The composed root.
+        group: A group whose leaves stack.
+        overrides: The command line's.
+
+    Example:
+        >>> cfg = OmegaConf.create({"benchmark": {"a": {"_target_": "cpo.A"}, "b": {"limit": 8}, "c": {"limit": 8}}})
+        >>> drop_unchosen(cfg, "benchmark", ["benchmark.c.limit=8"])
+        >>> list(cfg.benchmark)
+        ['a', 'c']
+    """
+    told = tuple(override.lstrip("+~") for override in overrides)
+    with flag_override(cfg, "struct", False):
+        for name in [str(n) for n, node in cfg[group].items() if "_target_" not in node]:
+            if not any(override.startswith(f"{group}.{name}") for override in told):
+                del cfg[group][name]
 
 
 def build_dataset(node: DictConfig) -> Any:

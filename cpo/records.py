@@ -184,6 +184,7 @@ class Counterfactual:
         trajectory: The counterfactual thinking and answer.
         interventions: The edited attributes, where the method knows them.
         images: Other images, for counterfactual perception; None keeps the sample's own.
+        chosen: The chosen side that the rejected one is to be held against; None for the factual trajectory.
     """
 
     sample_id: str
@@ -192,6 +193,7 @@ class Counterfactual:
     trajectory: Trajectory
     interventions: tuple[Intervention, ...] = ()
     images: tuple[ImageRef, ...] | None = None
+    chosen: Trajectory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,8 @@ class PreferencePair:
         concept: Index of the stream's concept at that time.
         source: `thinking` (another text) or `perception` (another image).
         weight: Weight in the loss.
+        image_rejected: Images under which the chosen trajectory is rejected too, for losses that also compare images;
+            None for none.
     """
 
     sample: Sample
@@ -215,6 +219,7 @@ class PreferencePair:
     concept: int = 0
     source: Literal["thinking", "perception"] = "thinking"
     weight: float = 1.0
+    image_rejected: tuple[ImageRef, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,16 +298,25 @@ class DataQuality:
 class Generator(Protocol):
     """Writes completions: what a stage without torch is handed when it needs a policy's own words."""
 
-    def generate(self, samples: Sequence[Sample]) -> list[str]:
-        """One completion text per sample."""
+    def generate(
+        self, samples: Sequence[Sample], *, max_new_tokens: int = 1024, temperature: float = 0.0, seed: int = 0
+    ) -> list[str]:
+        """One completion text per sample, its special tokens removed and `<think>` kept.
+
+        Args:
+            samples: Their images and prompts are read; one that stands there twice is drawn for twice.
+            max_new_tokens: Longest completion.
+            temperature: Of the sampling, ≥ 0; 0 is greedy.
+            seed: Of the draws; what a sample gets depends on its id and place, not on the batch it is in.
+        """
         ...
 
 
 class Scorer(Protocol):
     """Scores given completions of a sample under a policy."""
 
-    def score(self, sample: Sample, completions: Sequence[Trajectory]) -> list[float]:
-        """Log-probability of each completion, summed over its tokens, in nats."""
+    def score(self, samples: Sequence[Sample], completions: Sequence[Trajectory]) -> list[float]:
+        """Log-probability of each completion behind its own sample's images and prompt, summed over tokens, in nats."""
         ...
 
 
@@ -324,4 +338,28 @@ class Tracker(Protocol):
 
     def finish(self) -> None:
         """Flush and close; called exactly once, also after an error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibits:
+    """What a finished run has to show beside its metrics, already without what may not leave this machine.
+
+    Args:
+        figures: By title, as Plotly's plain data: `{"data": …, "layout": …}`.
+        tables: By name, each its columns and its rows.
+        concepts: The stream's stretches `(start, end, concept)`, in samples.
+    """
+
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]] = field(default_factory=dict)
+    concepts: Sequence[tuple[int, int, int]] = ()
+
+
+@runtime_checkable
+class Exhibitor(Protocol):
+    """A tracker that can show more than numbers."""
+
+    def exhibit(self, exhibits: Exhibits) -> None:
+        """Takes what a finished run has to show; called once, before `finish`."""
         ...

@@ -50,6 +50,8 @@ class PairBatch(_Movable):
         time: int64 [B], position of each pair in the stream.
         source: int64 [B], 0 where the rejected side differs in text (thinking), 1 where in image (perception).
         negatives: K.
+        images_rejected: 1 if each pair has one more branch, its last: the chosen trajectory under a rejected image;
+            else 0.
         ids: where each pair's record stands (`file:row`), for messages.
         prompt_index: int64 [G, A], where each token of each prompt stands, as row · L + position; −1 behind its end.
             [0, 0] for plain rows, which need no more than causal attention.
@@ -77,6 +79,7 @@ class PairBatch(_Movable):
     time: Tensor
     source: Tensor
     negatives: int
+    images_rejected: int = 0
     ids: tuple[str, ...] = ()
     prompt_index: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
     branch_index: Tensor = field(default_factory=lambda: torch.empty(0, 0, dtype=torch.long))
@@ -89,6 +92,11 @@ class PairBatch(_Movable):
     def pairs(self) -> int:
         """B."""
         return len(self.weight)
+
+    @property
+    def branches(self) -> int:
+        """R / B: branches of each pair, its chosen one first."""
+        return 1 + self.negatives + self.images_rejected
 
     def info(self, stream: StreamInfo) -> PairInfo:
         """What a loss may know of these pairs and of the stream they come from."""

@@ -48,8 +48,9 @@ def check(given: Sequence[str], json_file: Path | None = None) -> int:
     # nothing remembered: every file is looked at as it is now
     found = examine(config.build_dataset(composed([*overrides, "dataset.index=''"]).dataset), decode=decode)
     _print(found)
-    for file in filter(None, (json_file, own.get("json"))):
-        write_json(Path(file), found.as_dict())
+    files = [json_file] if json_file is not None else []
+    for file in [*files, *([Path(own["json"])] if "json" in own else [])]:
+        write_json(file, found.as_dict())
     if "page" in own:
         print(check_page(found.as_dict(), Path(own["page"])))
     return int(found.verdict)

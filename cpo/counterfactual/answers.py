@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 BY_NAME: Mapping[str, str] = MappingProxyType({})
@@ -70,6 +71,51 @@ def replace_result(
     for match, result in zip(reversed(found), reversed(renamed), strict=True):
         answer = answer[: match.start()] + told.get(result, result) + answer[match.end() :]
     return answer
+
+
+def flip_result(
+    answer: str,
+    results: Sequence[str],
+    result: str,
+    order: Sequence[str],
+    *,
+    diseases: Sequence[str],
+    default: str,
+    phrases: Mapping[str, str] = BY_NAME,
+) -> str | None:
+    """The answer that says the opposite of one result, in the style and order of factual answers; None if it cannot be.
+
+    Args:
+        answer: The factual answer: the results' names joined by commas.
+        results: The results it names, in its order.
+        result: Taken away where it is named, added where it is not.
+        order: The order in which the dataset's answers name results.
+        diseases: Where none of them is left the default is named, and only there.
+        default: The healthy result.
+        phrases: See `named_results`.
+
+    Example:
+        >>> order = ["Atelectasis", "Edema", "No Finding"]
+        >>> about = dict(diseases=["Atelectasis", "Edema"], default="No Finding")
+        >>> flip_result("The disease is Atelectasis, Edema.", order[:2], "Edema", order, **about)
+        'The disease is Atelectasis.'
+        >>> flip_result("The disease is Edema.", ["Edema"], "Edema", order, **about)
+        'The disease is No Finding.'
+        >>> flip_result("The disease is No Finding.", ["No Finding"], "Edema", order, **about)
+        'The disease is Edema.'
+    """
+    spelt = _spelt({*results, *order, result, default}, phrases)
+    found = list(_pattern(spelt).finditer(answer))
+    joints = {answer[one.end() : other.start()] for one, other in pairwise(found)}
+    if not found or [spelt[match[0]] for match in found] != list(results) or joints - {", "}:
+        return None
+    named = ({*results} - {default}) ^ {result}
+    named |= set() if named & {*diseases} else {default}
+    if not named <= {*order}:
+        return None
+    told = phrases if spelt[found[0][0]] != found[0][0] else BY_NAME
+    listed = ", ".join(told.get(name, name) for name in sorted(named, key=order.index))
+    return answer[: found[0].start()] + listed + answer[found[-1].end() :]
 
 
 def _spelt(results: Iterable[str], phrases: Mapping[str, str]) -> dict[str, str]:

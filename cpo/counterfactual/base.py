@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
+from cpo.answers import AnswerFormat
 from cpo.counterfactual.edits import edited_words
 from cpo.errors import ConfigError, DataError
 from cpo.records import Access, Counterfactual, LabelState, Sample, fingerprint
@@ -39,11 +41,15 @@ class Rejection(StrEnum):
     NONE_RELEASED = "nothing released with the sample"
 
 
-Proposer = Callable[[Sample, np.random.Generator], Iterator[Counterfactual | Rejection]]
+Proposer = Callable[[Sample, np.random.Generator], Iterator[Counterfactual | StrEnum]]
 """Candidates of one sample, the best first: checked counterfactuals, and reasons for those that failed.
 
-It is given the sample and a generator of the sample's own, and is asked no further than needed.
+It is given the sample and a generator of the sample's own, and is asked no further than needed. A reason is a
+`Rejection`, or one of the method's own.
 """
+
+Need = Literal["generator", "scorer"]
+"""What a method may ask of a policy: to write, or to score."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class CounterfactualSet:
         short: Samples with fewer counterfactuals than asked for.
         stats: Measurements of the making: `per_second` (kept counterfactuals, validity checks included),
             `valid_share` (kept / proposed), `edited_words_median` (ratio of `edited_words` of the thinking);
-            nan where nothing was proposed. A method may add its own (`CounterfactualMethod.account`).
+            nan where nothing was proposed, or no thinking. A method may add its own (`CounterfactualMethod.account`).
     """
 
     method: str
@@ -77,6 +83,7 @@ class CounterfactualSet:
         return fingerprint(
             [
                 [c.sample_id, c.method, c.target, c.trajectory.thinking, c.trajectory.answer]
+                + ([c.chosen.thinking, c.chosen.answer] if c.chosen else [])
                 + [i.fingerprint for i in c.images or ()]
                 for c in self.all
             ]
@@ -93,6 +100,9 @@ class CounterfactualMethod(ABC):
     Raises:
         ConfigError: `targets_per_sample` below 1.
     """
+
+    needs: Need | None = None
+    """What it asks of the policy that the preference stage starts from; such a method waits until there is one."""
 
     def __init__(self, name: str, targets_per_sample: int) -> None:
         if targets_per_sample < 1:
@@ -123,7 +133,7 @@ class CounterfactualMethod(ABC):
         for sample in samples:
             found: list[Counterfactual] = []
             for proposal in propose(sample, sample_generator(sample.id, seed)):
-                if isinstance(proposal, Rejection):
+                if not isinstance(proposal, Counterfactual):
                     rejected[proposal.value] += 1
                     continue
                 found.append(proposal)
@@ -138,6 +148,17 @@ class CounterfactualMethod(ABC):
             short=sum(len(found) < self.targets_per_sample for found in kept.values()),
             stats={**measure(samples, kept, sum(rejected.values()), seconds), **self.account()},
         )
+
+    def use(self, policy: Any, *, identity: str) -> None:  # noqa: B027 - most need none
+        """Hands in the policy that a method with `needs` asks for, before `make`.
+
+        Args:
+            policy: A `Generator` or `Scorer` of `cpo.records`, as `needs` says.
+            identity: Tells its weights from others.
+        """
+
+    def read_by(self, answers: AnswerFormat) -> None:  # noqa: B027 - most read no answers of a policy
+        """Tells how the dataset's answers name results."""
 
     def account(self) -> Mapping[str, float]:
         """What else there is to say of the last making, for the `stats` of its set; nothing in most methods."""
@@ -194,9 +215,10 @@ def measure(
     """The `stats` of a `CounterfactualSet`."""
     made = sum(len(found) for found in kept.values())
     ratios = [
-        edited_words(sample.factual.thinking, c.trajectory.thinking).ratio
+        edited_words((c.chosen or sample.factual).thinking, c.trajectory.thinking).ratio
         for sample in samples
         for c in kept[sample.id]
+        if c.trajectory.thinking and c.images is None
     ]
     return {
         "per_second": made / seconds if made else float("nan"),

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from cpo.counterfactual.answers import replace_result
-from cpo.counterfactual.base import CounterfactualMethod, Proposer, Rejection
+from cpo.counterfactual.base import CounterfactualMethod, Need, Proposer, Rejection
 from cpo.counterfactual.llm.asking import Asker
 from cpo.counterfactual.llm.endpoint import Endpoint
 from cpo.counterfactual.llm.exchange import Expert, Reply, ReplyFormat, Request, findings_of
@@ -100,6 +100,7 @@ class LLMExpertCounterfactual(CounterfactualMethod):
         self.max_edit_ratio, self._journal = max_edit_ratio, Path(journal)
         self._model = endpoint.model
         self._expert: Expert | None = None if endpoint.in_process else endpoint
+        self.needs: Need | None = "generator" if endpoint.in_process else None
         self.judge_by(judge_of(judge, self.graph))
         self._acknowledged = False
         self._account: Mapping[str, float] = {}

@@ -64,7 +64,7 @@ class MDPO(RewardLoss):
             raise ConfigError(
                 got="loss=mdpo with pairs that have no rejected image",
                 wanted="pairs whose chosen text is also scored under another image",
-                remedy="choose a counterfactual that makes images, or loss=dpo",
+                remedy="pass counterfactual=thinking_and_perception pairing=text_and_image, or loss=dpo",
             )
         chosen = self.beta * (policy.chosen - reference.chosen)
         image = self.beta * (policy.image_rejected - reference.image_rejected)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
 from cpo.errors import DataError
@@ -65,8 +67,30 @@ class Backbone(ABC):
         return Encoder(tokenizer, image_processor)
 
     def load_adapter(self, model: Any, adapter: Path) -> Any:
-        """The model with a trained adapter from a PEFT directory, for use without further training."""
-        return PeftModel.from_pretrained(model, adapter)
+        """The model with a trained adapter from a PEFT directory, for use without further training.
+
+        Raises:
+            DataError: Its weights are not there, or are not those of an adapter of this model.
+        """
+        weights = adapter / "adapter_model.safetensors"
+        if not weights.is_file():
+            raise DataError(
+                got=f"{adapter} without {weights.name}",
+                wanted="the weights of the adapter beside its config",
+                remedy="finish the copy; a run that was stopped goes on with run=DIR",
+            )
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Found missing adapter keys")  # told apart below
+                tuned = PeftModel.from_pretrained(model, adapter)
+        except (RuntimeError, ValueError) as error:  # sizes that differ, modules that are not there
+            raise _of_another_base(adapter, "sizes or modules differ") from error
+        with safe_open(weights, framework="pt") as file:
+            theirs = set(file.keys())
+        ours = set(get_peft_model_state_dict(tuned))
+        if ours != theirs:
+            raise _of_another_base(adapter, f"{len(ours - theirs)} weights missing, {len(theirs - ours)} too many")
+        return tuned
 
     def adapter_base(self, adapter: Path) -> str:
         """The model directory or hub id that an adapter was made for.
@@ -82,3 +106,11 @@ class Backbone(ABC):
                 remedy="run the same train.py command again: it rebuilds the stage in the cache",
             )
         return base
+
+
+def _of_another_base(adapter: Path, how: str) -> DataError:
+    return DataError(
+        got=f"{adapter}, an adapter of another base: {how}",
+        wanted="the model that it was trained on",
+        remedy="set base_model_name_or_path in its adapter_config.json to the directory of that model",
+    )

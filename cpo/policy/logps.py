@@ -71,7 +71,7 @@ def compute_logps(model: Any, batch: PairBatch) -> Logps:
     per_token = token_logps(unwrap(model).lm_head, hidden, batch.score_target)
     shape = len(batch.lengths), int(batch.lengths.max())
     # the first token of a chosen completion is predicted behind its prompt
-    first = (batch.score_slot == 0) & (batch.score_branch % (1 + batch.negatives) == 0)
+    first = (batch.score_slot == 0) & (batch.score_branch % batch.branches == 0)
     table = per_token.new_zeros(shape).index_put((batch.score_branch, batch.score_slot), per_token)
     return replace(as_logps(table, batch), embedding=hidden[first].detach())
 
@@ -84,9 +84,18 @@ def as_logps(table: Tensor, batch: PairBatch) -> Logps:
         batch: The batch they are of.
     """
     mask = torch.arange(table.shape[1], device=table.device) < batch.lengths[:, None]
-    sums = table.sum(dim=1).view(-1, 1 + batch.negatives)
-    lengths = batch.lengths.view(-1, 1 + batch.negatives)
-    return Logps(sums[:, 0], sums[:, 1:], lengths[:, 0], lengths[:, 1:], table, mask)
+    sums = table.sum(dim=1).view(-1, batch.branches)
+    lengths = batch.lengths.view(-1, batch.branches)
+    rejected = slice(1, 1 + batch.negatives)
+    return Logps(
+        sums[:, 0],
+        sums[:, rejected],
+        lengths[:, 0],
+        lengths[:, rejected],
+        table,
+        mask,
+        image_rejected=sums[:, -1] if batch.images_rejected else None,
+    )
 
 
 def token_logps(head: torch.nn.Module, hidden: Tensor, target: Tensor) -> Tensor:

@@ -119,6 +119,16 @@ def _without_dropout(model: Any) -> Iterator[None]:
         model.train(training)
 
 
+@contextmanager
+def without_adapter(model: Any) -> Iterator[bool]:
+    """Switches a policy's adapter off for the time of the block; yields whether it has one."""
+    if not isinstance(model, PeftModel):
+        yield False
+        return
+    with model.disable_adapter():
+        yield True
+
+
 def _adapter(model: Any, choice: str) -> PeftModel:
     if not isinstance(model, PeftModel):
         raise ConfigError(

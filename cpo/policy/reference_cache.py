@@ -108,7 +108,7 @@ class ReferenceCache:
         assert table is not None
         values = table.cpu().numpy()
         rows = {key: values[n, :length] for n, (key, length) in enumerate(zip(batch.keys, batch.lengths, strict=True))}
-        per_pair = 1 + batch.negatives
+        per_pair = batch.branches
         broken = [n for n, key in enumerate(batch.keys) if not np.isfinite(rows[key]).all()]
         if broken:
             raise DataError(
@@ -135,7 +135,7 @@ def pairs_fingerprint(pairs: Sequence[PreferencePair], collate: Collator) -> str
     digest = hashlib.sha256(f"{collate.encoder.fingerprint} {collate.with_rejected}".encode())
     for pair in pairs:
         rejected = [[r.trajectory.thinking, r.trajectory.answer] for r in pair.rejected]
-        shown = [*pair.sample.images, *(i for r in pair.rejected for i in r.images or ())]
+        shown = [*pair.sample.images, *(i for r in pair.rejected for i in r.images or ()), *(pair.image_rejected or ())]
         images = [[*image(ref.path), ref.fingerprint] for ref in shown]
         content = [pair.sample.prompt, pair.chosen.thinking, pair.chosen.answer, rejected, images]
         digest.update(fingerprint(content).encode())

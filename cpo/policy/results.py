@@ -58,7 +58,7 @@ class ResultScorer:
         answers: AnswerFormat,
         *,
         results: Sequence[str] | None = None,
-        max_branch_tokens: int = 4096,
+        max_branch_tokens: int = 512,
     ) -> None:
         self.policy, self.results = policy, tuple(answers.results if results is None else results)
         self.max_branch_tokens = max_branch_tokens

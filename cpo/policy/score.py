@@ -27,7 +27,8 @@ Row = Mapping[str, Any]
 def read_pair_file(path: Path) -> list[Row]:
     """The rows `{id, images: [path], prompt: [messages], chosen: text, rejected: [text]}` of a pair file.
 
-    An image may be a frame of a video or edited, as in a run's own file (`pair_file.image_entry`).
+    An image may be a frame of a video or edited, as in a run's own file (`pair_file.image_entry`). With
+    `rejected_images`, for each rejected text its own images or null, that text is scored under those.
 
     `chosen` and `rejected` are literally what is scored; the end token is scored behind each, unless the row says
     `end_token: false`. Relative image paths are relative to the current folder, as in a run's own file.
@@ -50,6 +51,11 @@ def read_pair_file(path: Path) -> list[Row]:
         wrong = [
             name for name, kind in FIELDS.items() if not isinstance(row, dict) or not isinstance(row.get(name), kind)
         ]
+        others = isinstance(row, dict) and row.get("rejected_images")
+        if others and not (
+            isinstance(others, list) and "rejected" not in wrong and len(others) == len(row["rejected"])
+        ):
+            wrong.append("rejected_images")
         if wrong or not all(isinstance(text, str) for text in row["rejected"]):
             raise DataError(
                 got=f"{path}:{number}, where {', '.join(wrong) or 'rejected'} is absent or of another type",
@@ -115,14 +121,21 @@ def branches_of(policy: LoadedPolicy, row: Row) -> list[Branch]:
     Raises:
         DataError: One is too long or cannot be encoded.
     """
-    prompt = policy.encoder.conversation(row["prompt"], [image_of(entry) for entry in row["images"]])
-    end = bool(row.get("end_token", True))
-    texts = [policy.encoder.text(text, end=end) for text in (row["chosen"], *row["rejected"])]
-    longest = len(prompt.ids) + max(map(len, texts))
+    own, end = row["images"], bool(row.get("end_token", True))
+    others = row.get("rejected_images") or [None] * len(row["rejected"])
+    shown = [own, *(own if images is None else images for images in others)]
+    branches = [
+        Branch(
+            policy.encoder.conversation(row["prompt"], [image_of(entry) for entry in images]),
+            policy.encoder.text(text, end=end),
+        )
+        for images, text in zip(shown, (row["chosen"], *row["rejected"]), strict=True)
+    ]
+    longest = max(len(branch.prompt.ids) + len(branch.completion) for branch in branches)
     if longest > policy.max_length:
         raise DataError(
             got=f"a pair of {longest} tokens",
             wanted=f"at most policy.max_length={policy.max_length}",
             remedy="leave it out; nothing is truncated",
         )
-    return [Branch(prompt, tokens) for tokens in texts]
+    return branches

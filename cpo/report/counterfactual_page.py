@@ -49,8 +49,8 @@ def counterfactual_page(content: Mapping[str, Any], out: Path) -> Path:
 
     Args:
         content: `name` of the dataset, `judge`, `choices`, `quality` as in `quality.json`, `values` by name of
-            `DISTRIBUTIONS`, `moves` as (result, target, count), and `examples`: rows of a pair file with `heading`,
-            `interventions` and, of another image, `rejected_images`.
+            `DISTRIBUTIONS`, `moves` as (result, target, count), and `examples`: rows of a pair file with `heading` and
+            `interventions`.
         out: The HTML file.
     """
     quality = content["quality"]
@@ -141,7 +141,8 @@ def _histogram(values: np.ndarray[Any, np.dtype[np.float64]], title: str, axis: 
     figure.add_bar(x=short(middle), y=counts.tolist(), width=float(edges[1] - edges[0]), marker=bars, name=title)
     median = float(np.median(values))
     line = {"color": "rgba(128, 128, 128, 0.9)", "dash": "dash", "width": 1.5}
-    figure.add_vline(median, line=line, annotation_text=f"median {median:.3g}", annotation_position="top right")
+    side = "top left" if median > (edges[0] + edges[-1]) / 2 else "top right"
+    figure.add_vline(median, line=line, annotation_text=f"median {median:.3g}", annotation_position=side)
     figure.update_layout(margin_t=28)
     return Figure(as_json(figure), title, "counterfactuals", note)
 
@@ -178,12 +179,9 @@ def _examples(rows: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
 
 
 def _example(row: Mapping[str, Any], number: int) -> Comparison:
-    others = list(row.get("rejected_images") or ())
-    shown = comparison({**row, "images": [*row["images"], *others]}, number, row["heading"])
-    notes = [shown.note, "The last picture is the rejected one, under the same text." if others else ""]
-    if row["interventions"]:
-        notes.append("Changed: " + "; ".join(row["interventions"]) + ".")
-    return replace(shown, note=" ".join(filter(None, notes)))
+    shown = comparison(row, number, row["heading"])
+    changed = f"Changed: {'; '.join(row['interventions'])}." if row["interventions"] else ""
+    return replace(shown, note=" ".join(filter(None, [shown.note, changed])))
 
 
 def _share(value: float | None) -> str:
@@ -191,4 +189,4 @@ def _share(value: float | None) -> str:
 
 
 def _number(value: float | None, form: str) -> str:
-    return "not measured" if value is None else format(value, form)
+    return "not measured" if value is None else format(value, form).replace("-", "−")

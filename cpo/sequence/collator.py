@@ -47,7 +47,15 @@ class Collator:
             ShapeError: The pairs differ in K.
             DataError: A pair is too long, or one of its images or texts cannot be encoded.
         """
-        batch = self.assemble([self.branches(pair) for pair in pairs], [place_of(pair) for pair in pairs])
+        images_rejected = {int(self._has_image_rejected(pair)) for pair in pairs}
+        if len(images_rejected) != 1:
+            raise ShapeError(
+                got="pairs with and without a rejected image in one batch",
+                wanted="one for all or for none",
+                remedy="pairing=text_and_image makes every pair of a run alike",
+            )
+        branches, places = [self.branches(pair) for pair in pairs], [place_of(pair) for pair in pairs]
+        batch = self.assemble(branches, places, images_rejected=images_rejected.pop())
         return replace(
             batch,
             weight=torch.tensor([pair.weight for pair in pairs], dtype=torch.float32),
@@ -55,12 +63,15 @@ class Collator:
             source=torch.tensor([int(pair.source == "perception") for pair in pairs]),
         )
 
-    def assemble(self, per_pair: Sequence[Sequence[Branch]], ids: Sequence[str]) -> PairBatch:
+    def assemble(
+        self, per_pair: Sequence[Sequence[Branch]], ids: Sequence[str], *, images_rejected: int = 0
+    ) -> PairBatch:
         """The batch of branches that stand for pairs, of weight 1 and time 0.
 
         Args:
-            per_pair: For each pair its chosen branch, then its K rejected ones.
+            per_pair: For each pair its chosen branch, its K rejected ones, and that under a rejected image.
             ids: Name of each pair, for messages.
+            images_rejected: 1 if the pairs have that last branch, else 0.
 
         Raises:
             ShapeError: The pairs differ in K.
@@ -92,7 +103,8 @@ class Collator:
             weight=torch.ones(len(per_pair)),
             time=torch.zeros(len(per_pair), dtype=torch.long),
             source=torch.zeros(len(per_pair), dtype=torch.long),
-            negatives=len(per_pair[0]) - 1,
+            negatives=len(per_pair[0]) - 1 - images_rejected,
+            images_rejected=images_rejected,
             ids=tuple(ids),
             prompt_index=laid_out.prompt_index,
             branch_index=laid_out.branch_index,
@@ -102,7 +114,7 @@ class Collator:
         )
 
     def branches(self, pair: PreferencePair) -> list[Branch]:
-        """The chosen branch and, if wanted, the K rejected ones; they share the prompt unless the image differs."""
+        """The chosen branch and, if wanted, the rejected ones; they share the prompt unless the image differs."""
         try:
             prompt = self.encoder.prompt(pair.sample)
         except DataError as error:
@@ -111,6 +123,8 @@ class Collator:
         for rejected in pair.rejected if self.with_rejected else ():
             other = prompt if rejected.images is None else self.encoder.prompt(pair.sample, rejected.images)
             branches.append(Branch(other, self.encoder.completion(rejected.trajectory)))
+        if self._has_image_rejected(pair):
+            branches.append(Branch(self.encoder.prompt(pair.sample, pair.image_rejected), branches[0].completion))
         longest = max(len(branch.prompt.ids) + len(branch.completion) for branch in branches)
         if longest > self.max_length:
             raise DataError(
@@ -119,6 +133,9 @@ class Collator:
                 remedy="raise policy.max_length, or lower the image budget; nothing is truncated",
             )
         return branches
+
+    def _has_image_rejected(self, pair: PreferencePair) -> bool:
+        return self.with_rejected and pair.image_rejected is not None
 
 
 def place_of(pair: PreferencePair) -> str:

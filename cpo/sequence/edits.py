@@ -121,6 +121,27 @@ def _night(picture: Image.Image, params: Params) -> Image.Image:
     return _picture(255 * light ** (1 + 2 * strength) * (1 - 0.3 * strength) * tint)
 
 
+def crop_edit(x: float, y: float, side: float) -> Edit:
+    """The edit that shows a part of the picture alone, as large as the whole.
+
+    Args:
+        x: Left edge of the part, as a share of the width, in [0, 1 − side].
+        y: Upper edge, as a share of the height, in [0, 1 − side].
+        side: Width and height of the part, as shares of the picture's, in (0, 1].
+    """
+    return Edit("crop", (("side", side), ("x", x), ("y", y)))
+
+
+def _crop(picture: Image.Image, params: Params) -> Image.Image:
+    """A part of the picture, brought to the size of the whole."""
+    x, y, side = (params[key] for key in ("x", "y", "side"))
+    width, height = (max(1, round(side * length)) for length in picture.size)
+    left = min(round(x * picture.width), picture.width - width)
+    upper = min(round(y * picture.height), picture.height - height)
+    part = picture.crop((left, upper, left + width, upper + height))
+    return part.resize(picture.size, Image.Resampling.BICUBIC)
+
+
 APPEARANCES: Mapping[str, PixelEdit] = {
     "contrast": _contrast,
     "noise": _noise,
@@ -131,7 +152,7 @@ APPEARANCES: Mapping[str, PixelEdit] = {
 }
 """Edits that make another picture of the same scene, by name."""
 
-EDITS: Mapping[str, PixelEdit] = {"box": _box, **APPEARANCES}
+EDITS: Mapping[str, PixelEdit] = {"box": _box, "crop": _crop, **APPEARANCES}
 """Every edit by name; its parameters are those of the `Edit`."""
 
 

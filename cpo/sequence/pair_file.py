@@ -23,7 +23,9 @@ def evenly(items: Sequence[T], count: int) -> list[T]:
 
 
 def pair_row(pair: PreferencePair) -> dict[str, Any]:
-    """A pair as a row of a pair file."""
+    """A pair as a row of a pair file; with `rejected_images` where a rejected text is about other images."""
+    shown = [r.images for r in pair.rejected]
+    others = [None if images is None else [image_entry(image) for image in images] for images in shown]
     return {
         "id": pair.sample.id,
         "time": pair.time,
@@ -32,6 +34,7 @@ def pair_row(pair: PreferencePair) -> dict[str, Any]:
         "chosen": completion_text(pair.chosen),
         "rejected": [completion_text(r.trajectory) for r in pair.rejected],
         "targets": [r.target for r in pair.rejected],
+        **({"rejected_images": others} if any(images is not None for images in shown) else {}),
     }
 
 

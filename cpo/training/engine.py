@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback
 
 from cpo.errors import ConfigError
+from cpo.training.progress import StageProgress
 from cpo.training.ranks import world_size
 from cpo.training.strategies import check_sharding, check_strategy
 
@@ -77,7 +78,7 @@ class Engine:
 
     def trainer(self, *, accumulate: int, clip_norm: float, callbacks: Sequence[Callback]) -> pl.Trainer:
         """A trainer for one pass over a batch plan."""
-        bar = [RichProgressBar(leave=True)] if self.progress else []
+        bar = [StageProgress()] if self.progress else []
         return pl.Trainer(
             accelerator=self.accelerator,
             devices=self.devices,

@@ -43,9 +43,19 @@ def check_pairs(loss: Loss, pairs: Sequence[PreferencePair]) -> None:
     Raises:
         ConfigError: The loss reads log-probs under a rejected image, and no pair has one.
     """
-    if loss.requires_image_rejected and all(pair.image_rejected is None for pair in pairs):
+    if all(pair.image_rejected is None for pair in pairs):
+        check_pairing(loss, rejects_images=False, count=f"{len(pairs)} ")
+
+
+def check_pairing(loss: Loss, *, rejects_images: bool, count: str = "") -> None:
+    """Refuses a pairing that a loss cannot read, before there are any pairs.
+
+    Raises:
+        ConfigError: The loss reads log-probs under a rejected image, and its pairs have none.
+    """
+    if loss.requires_image_rejected and not rejects_images:
         raise ConfigError(
-            got=f"{type(loss).__name__} on {len(pairs)} pairs that have no rejected image",
+            got=f"{type(loss).__name__} on {count}pairs that have no rejected image",
             wanted="pairs whose chosen text is also scored under another image",
             remedy="pass counterfactual=thinking_and_perception pairing=text_and_image, or loss=dpo",
         )

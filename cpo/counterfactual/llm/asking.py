@@ -99,7 +99,7 @@ class Asker:
             raise ConfigError(
                 got=f"{self._in_a_row} requests in a row with no reply from {self._settings.url}: {kinds}{self._last}",
                 wanted="an endpoint that answers",
-                remedy="start the server, or raise counterfactual.endpoint.timeout_s or .retries; what was replied is "
+                remedy="start the server, or raise endpoint.timeout_s or .retries; what was replied is "
                 "kept, and the same command goes on from there",
             )
 

@@ -78,7 +78,7 @@ class Endpoint:
             raise ConfigError(
                 got=f"an endpoint that breaks: {', '.join(broken)}",
                 wanted=", ".join(rules),
-                remedy="set counterfactual.endpoint.KNOB=VALUE within its range",
+                remedy="set endpoint.KNOB=VALUE within its range",
             )
         self.url, self.model, self.key_variable = url, model, key_variable
         self.concurrency, self.requests_per_minute, self.retries = concurrency, requests_per_minute, retries
@@ -101,7 +101,7 @@ class Endpoint:
         require_allowed(
             access,
             what="reports",
-            destination=f"{self.host} (counterfactual.endpoint.url; not in counterfactual.endpoint.local_hosts)",
+            destination=f"{self.host} (endpoint.url; not in endpoint.local_hosts)",
             local=self.local,
             acknowledged=acknowledged,
         )
@@ -138,7 +138,7 @@ class Endpoint:
             raise ConfigError(
                 got=f"no key for {self.host}: the environment variable {self.key_variable} is not set",
                 wanted="a key, which no config and no run directory ever holds",
-                remedy=f"export {self.key_variable}=…, or name another in counterfactual.endpoint.key_variable",
+                remedy=f"export {self.key_variable}=…, or name another in endpoint.key_variable",
             )
         transport = openai.DefaultAsyncHttpxClient(follow_redirects=False, trust_env=not self.local)
         # retries are ours, so that each failure is counted
@@ -150,7 +150,7 @@ class Endpoint:
             return ConfigError(
                 got=f"status {status} from {self.url} for model {self.model!r}",
                 wanted="an OpenAI-compatible endpoint that knows the model and accepts the key",
-                remedy="check counterfactual.endpoint.url, .model and .key_variable; `GET …/models` lists the models",
+                remedy="check endpoint.url, .model and .key_variable; `GET …/models` lists the models",
             )
         if status == 429:
             return Fault(Failure.RATE_LIMITED, retry_after(error.response.headers.get("retry-after")))
@@ -181,9 +181,11 @@ def retry_after(value: str | None) -> float | None:
 def _body(request: Request) -> dict[str, Any]:
     schema = {"name": "findings", "strict": True, "schema": _SCHEMA}
     form = {"response_format": {"type": "json_schema", "json_schema": schema}}
+    shown = [turn for task, reply in request.shots for turn in (("user", task), ("assistant", reply))]
+    turns = [("system", request.system), *shown, ("user", request.user)]
     return {
         "model": request.model,
-        "messages": [{"role": "system", "content": request.system}, {"role": "user", "content": request.user}],
+        "messages": [{"role": role, "content": said} for role, said in turns],
         "temperature": request.temperature,
         "max_tokens": request.max_tokens,
         **(form if request.reply_format == "json_schema" else {}),

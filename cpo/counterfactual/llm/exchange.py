@@ -51,6 +51,7 @@ class Request:
         reply_format: `json_schema` asks for an object with the one field `findings`, `text` for the findings alone.
         temperature: Of the model's sampling, ≥ 0.
         max_tokens: Longest reply, in tokens.
+        shots: Worked examples between the two, each a task and its reply.
     """
 
     model: str
@@ -59,13 +60,13 @@ class Request:
     reply_format: ReplyFormat
     temperature: float
     max_tokens: int
+    shots: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def key(self) -> str:
         """The hash under which the journal keeps the reply."""
-        return fingerprint(
-            [self.model, self.system, self.user, self.reply_format, self.temperature, self.max_tokens],
-        )
+        settings = [self.model, self.system, self.user, self.reply_format, self.temperature, self.max_tokens]
+        return fingerprint([*settings, *([self.shots] if self.shots else [])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def test_the_score_of_a_label_is_the_log_prob_of_its_answer(loaded: LoadedPolicy
     samples = held_out.samples
     expected = []
     for name in held_out.scored:
-        scores = [loaded.score(sample, [Trajectory("", ANSWERS.write([name]))])[0] for sample in samples]
+        scores = loaded.score(samples, [Trajectory("", ANSWERS.write([name]))] * len(samples))
         expected.append(roc_auc_score([name in sample.results for sample in samples], scores))
         assert found["all"]["labels"][name]["auroc"]["value"] == pytest.approx(expected[-1])
     assert found["all"]["auroc"]["value"] == pytest.approx(np.mean(expected))

@@ -199,7 +199,7 @@ def test_mdpo_is_the_sum_of_text_image_and_anchor() -> None:
 
 def test_mdpo_without_a_rejected_image_is_refused_with_a_remedy() -> None:
     policy = logps([1.0], [[0.0]])
-    with pytest.raises(ConfigError, match="remedy: choose a counterfactual that makes images"):
+    with pytest.raises(ConfigError, match="remedy: pass counterfactual=thinking_and_perception pairing=text_and_image"):
         MDPO(beta=1.0, delta=0.0)(policy, policy, info(1))
 
 

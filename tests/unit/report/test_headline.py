@@ -83,3 +83,49 @@ def test_the_terminal_table_is_readable_at_eighty_columns() -> None:
     lines = text({"eval": EVALUATION}, width=80).splitlines()
     assert max(map(len, lines)) <= 80
     assert any("Balanced accuracy" in line and "0.800 [0.700, 0.900]" in line for line in lines)
+
+
+JUDGED: dict[str, Any] = {
+    "eval": {
+        "after": {
+            "all": {
+                "driving_suggestion": {
+                    "value": 6.5, "low": 6.0, "high": 7.0,
+                    "judge": "m-1", "prompt": "0af3", "unparsed": 2, "answers": 50,
+                },
+                "driving_suggestion_unparsed": {"count": 2, "answers": 50, "no reply": 2},
+                "accuracy": {"value": 0.5},
+                "questions": {"asked": 3},
+                "margin_q10": {"value": -1.0},
+            },
+            "tied": {"margin_q10": {"value": -2.0}, "bleu_4": {"value": 0.25}},
+        }
+    },
+    "benchmarks": {"coda_lm": ["driving_suggestion", "driving_suggestion_unparsed"], "report_generation": ["bleu_4"]},
+}  # fmt: skip
+
+
+def test_whatever_benchmarks_report_is_shown_benchmark_by_benchmark() -> None:
+    lines = [line.strip() for line in text(JUDGED).splitlines()]
+    places = [next(n for n, line in enumerate(lines) if line.startswith(label)) for label in (
+        "All held-out samples", "coda_lm", "Driving suggestion", "Accuracy", "Concept “tied”",
+        "report_generation", "Bleu 4",
+    )]  # fmt: skip
+    assert places == sorted(places)
+    assert not any("uestions" in line or "unparsed of" in line for line in lines), "what is no measure is no row"
+    assert sum("a tenth below" in line for line in lines) == 1, "a detail stands once"
+
+
+def test_a_judges_score_is_shown_with_judge_prompt_and_unparsed_count_wherever_it_stands() -> None:
+    table = headline_table(JUDGED["eval"], arms({}), JUDGED["benchmarks"])
+    (cell,) = next(row.cells for row in table.rows if row.label == "Driving suggestion")
+    for said in ("by m-1", "prompt 0af3", "2 of 50 unparsed"):
+        assert said in cell.detail
+        assert said in " ".join(text(JUDGED).split())
+    assert "Driving suggestion: by m-1, prompt 0af3." in text(JUDGED)
+
+
+def test_common_measures_are_not_missed_where_others_were_measured() -> None:
+    there, absent = measures_of({"after": {"all": {"auroc": {"value": 0.8}}}})
+    assert [m.label for m in there] == ["Auroc"]
+    assert absent == []

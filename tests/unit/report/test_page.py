@@ -8,7 +8,25 @@ import pytest
 from jinja2 import TemplateNotFound
 
 from cpo.report import blocks
-from cpo.report.blocks import Cell, Code, Details, Facts, Figure, Notice, Row, Span, Table, Text, Tile, Tiles, Version
+from cpo.report.blocks import (
+    Cell,
+    Code,
+    Details,
+    Facts,
+    Figure,
+    Notice,
+    Row,
+    Span,
+    Table,
+    Tabs,
+    Text,
+    Thinking,
+    Tile,
+    Tiles,
+    Token,
+    Track,
+    Version,
+)
 from cpo.report.page import Section, render
 
 EVERY_KIND = {
@@ -19,8 +37,12 @@ EVERY_KIND = {
     "table": Table(["", "a"], [Row("g", level="group"), Row("r", [Cell("1", "[0, 2]")])], caption="c", note="n"),
     "figure": Figure({"data": [], "layout": {}}, "title"),
     "comparison": blocks.Comparison("t", "p", [Version(h, [("answer", [Span("x", True)])], "after") for h in "ab"]),
+    "thinking": Thinking(
+        "a", "t", "p", ["x", "y"], [1], ["x"], [Track("h", [Token("w", 0.5, 0.1)], [[0.5, 0.5], [0.9, 0.1]])], 0.1
+    ),
     "code": Code("a: 1"),
     "details": Details("more", [Text("within")]),
+    "tabs": Tabs("views", [("one", [Text("within")]), ("other", [Table(["", "a"], [Row("r", href="#s")])])]),
 }
 
 
@@ -41,7 +63,7 @@ class Reader(HTMLParser):
         self.targets += [values["href"][1:]] if tag == "a" else []
         self.loads += [values[name] for name in ("src", "srcset", "data") if name in values]
         self.loads += [values["href"]] if tag == "link" else []
-        if tag not in ("meta", "img"):
+        if tag not in ("meta", "img", "input"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cpo.errors import DataError
 from cpo.records import Edit, ImageRef
-from cpo.sequence.edits import APPEARANCES, EDITS, apply_edits, box_edit
+from cpo.sequence.edits import APPEARANCES, EDITS, apply_edits, box_edit, crop_edit
 from cpo.sequence.pixels import read_image
 
 
@@ -97,3 +97,12 @@ def test_an_unknown_edit_and_a_missing_number_are_named(picture: Image.Image) ->
         apply_edits(picture, (Edit("blur"),))
     with pytest.raises(DataError, match="'noise' without 'seed'"):
         apply_edits(picture, (Edit("noise", (("strength", 0.5),)),))
+
+
+def test_a_crop_shows_a_part_as_large_as_the_whole() -> None:
+    picture = Image.new("RGB", (40, 20), "blue")
+    picture.paste("red", (0, 0, 20, 20))
+    left, right = (apply_edits(picture, (crop_edit(x, 0.25, 0.5),)) for x in (0.0, 0.5))
+    assert left.size == right.size == picture.size
+    assert (np.asarray(left) == (255, 0, 0)).all()
+    assert (np.asarray(right) == (0, 0, 255)).all()

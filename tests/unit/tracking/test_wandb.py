@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from cpo.errors import ConfigError
-from cpo.records import Tracker
+from cpo.records import Exhibitor, Exhibits, Tracker
+from cpo.tracking.local import LocalTracker
 from cpo.tracking.wandb import WandbTracker, run_id
 
 
@@ -24,7 +25,10 @@ def _service() -> Iterator[None]:
 
 
 def chunks(data: bytes) -> Iterator[bytes]:
-    """Records of a LevelDB log, which a .wandb file is: blocks of 32 KiB, headers of crc32, length and kind."""
+    """Records of a LevelDB log, which a .wandb file is: blocks of 32 KiB, headers of crc32, length and kind.
+
+    W&B's own reader is compiled into its service and has no Python interface; the messages are read by its own types.
+    """
     offset, pending = 7, b""  # after the file's own header
     while offset + 7 <= len(data):
         if (left := 32768 - offset % 32768) < 7:
@@ -114,6 +118,118 @@ def test_a_resumed_job_keeps_its_run_id_and_a_new_one_has_its_own(
     assert first == {run_id(tmp_path / "a")}
     assert second == {run_id(tmp_path / "b")}
     assert first.isdisjoint(second | {"inherited"})
+
+
+def test_what_wandb_sync_would_send_of_a_killed_run_is_what_the_local_record_holds(tmp_path: Path) -> None:
+    for done, end in ((0, 7), (4, 9)):  # killed at step 7, with a checkpoint of step 4
+        trackers: list[Tracker] = [LocalTracker(directory=tmp_path), open_tracker(tmp_path)]
+        for tracker in trackers:
+            tracker.rewind(stage="train", step=done)
+            for step in range(done + 1, end + 1):
+                tracker.log({"train/loss": end + 1 / step, "train/rewards/margins": math.nan}, stage="train", step=step)
+                tracker.log({"drift/alarm/error/adwin": 8.0 * step}, stage="train", step=step)
+                tracker.log({"sft/loss": 0.1 * step}, stage="sft", step=step)
+            tracker.finish()
+
+    sent: dict[tuple[str, int], dict[str, float]] = {}
+    for row in history(offline_records(tmp_path)):  # of steps that stand there twice, the later ones count
+        ((axis, step),) = [(key, value) for key, value in row.items() if key.endswith("/step")]
+        sent.setdefault((axis.removesuffix("/step"), step), {}).update({k: v for k, v in row.items() if k != axis})
+    kept: dict[tuple[str, int], dict[str, float]] = {}
+    for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        values = {k: math.nan if v is None else v for k, v in row.items() if "/" in k}
+        kept.setdefault((row["stage"], row["step"]), {}).update(values)
+    assert len(kept) == 18
+    assert sent.keys() == kept.keys()
+    for place, values in kept.items():
+        assert sent[place] == pytest.approx(values, nan_ok=True)
+
+
+EXHIBITS = Exhibits(
+    {"Rewards": {"data": [{"type": "scatter", "y": [1.0, 2.0]}], "layout": {"title": {"text": "Rewards"}}}},
+    {"alarms": (["position", "detector"], [[8, "adwin"], [None, "ddm"]])},
+    [(0, 10, 0), (10, 20, 1)],
+)
+
+
+def write_finished_run(directory: Path) -> None:
+    files = {
+        "summary.json": json.dumps(
+            {
+                "choices": {"loss": "dpo", "drift": "sudden"},
+                "fingerprints": {"dataset": "aaaaaaaaaaaaaaaa", "pairs": "bbbbbbbbbbbbbbbb", "sft": "cccccccccccccccc"},
+                "stages": {"preference": {"seconds": 2.0}},
+                "dataset": "world",
+            }
+        ),
+        "adapter/adapter_model.safetensors": "canary weights",
+        "eval/preference.json": json.dumps({"protocol": "canary text", "scores": {"all": {"margin": 1.5}}}),
+    }
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
+
+
+def artifacts(records: list[Any]) -> dict[str, Any]:
+    found = [r.request.log_artifact.artifact for r in records if r.request.HasField("log_artifact")]
+    found += [r.artifact for r in records if r.HasField("artifact")]
+    return {artifact.type: artifact for artifact in found if artifact.type != "run_table"}  # W&B's own, of a table
+
+
+def test_a_finished_run_shows_figures_tables_concepts_and_the_line_it_stands_on(tmp_path: Path) -> None:
+    write_finished_run(tmp_path)
+    tracker = open_tracker(tmp_path)
+    assert isinstance(tracker, Exhibitor)
+    tracker.exhibit(EXHIBITS)
+    tracker.finish()
+
+    records = offline_records(tmp_path)
+    shown, *concepts = history(records)
+    assert {key: value for key, value in shown.items() if key.endswith("_type")} == {
+        "figures/Rewards/_type": "plotly-file",
+        "tables/alarms/_type": "table-file",
+    }
+    (table,) = tmp_path.glob("wandb/offline-run-*/files/media/table/tables/*.json")
+    assert json.loads(table.read_text())["data"] == [[8, "adwin"], [None, "ddm"]]
+    assert [(row["train/stream/position"], row["drift/concept"]) for row in concepts] == [
+        (0, 0),
+        (9, 0),
+        (10, 1),
+        (19, 1),
+    ]
+    line = artifacts(records)
+    assert list(line) == ["dataset", "counterfactuals", "sft", "preference", "evaluation"]
+    before = {kind: json.loads(artifact.metadata)["made_from"] for kind, artifact in line.items()}
+    assert before["dataset"] == ""
+    assert before["preference"] == line["sft"].name == "sft-cccccccccccccccc"
+    assert before["evaluation"] == line["preference"].name
+    assert [f.path for f in line["preference"].manifest.contents] == ["about.json", "adapter_model.safetensors"]
+
+
+def test_weights_and_texts_of_credentialed_data_are_in_no_artifact(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_finished_run(tmp_path)
+    tracker = open_tracker(tmp_path, access="credentialed")
+    tracker.exhibit(EXHIBITS)
+    tracker.finish()
+
+    line = artifacts(offline_records(tmp_path))
+    assert [f.path for f in line["preference"].manifest.contents] == ["about.json"]
+    sent = [Path(f.local_path) for artifact in line.values() for f in artifact.manifest.contents]
+    assert not [path for path in sent if "canary" in path.read_text()]
+    (scores,) = [path for path in sent if path.name == "preference.json"]
+    assert json.loads(scores.read_text())["scores"]["all"]["margin"] == 1.5
+    assert "'weights': 1" in caplog.text
+
+
+def test_the_line_is_left_out_when_it_is_not_wanted(tmp_path: Path) -> None:
+    write_finished_run(tmp_path)
+    tracker = open_tracker(tmp_path, artifacts=False)
+    tracker.exhibit(Exhibits())
+    tracker.finish()
+    assert artifacts(offline_records(tmp_path)) == {}
 
 
 def test_of_credentialed_data_only_numbers_and_plain_names_are_written(

@@ -86,5 +86,4 @@ def test_a_loss_that_reads_a_rejected_image_is_refused_without_one(make_pairs: P
     check_pairs(DPO(beta=0.1, nll_weight=0.0), pairs)
     with pytest.raises(ConfigError, match="MDPO on 2 pairs that have no rejected image"):
         check_pairs(MDPO(beta=0.1, delta=0.0), pairs)
-    other = replace(pairs[0].rejected[0], images=pairs[1].sample.images)
-    check_pairs(MDPO(beta=0.1, delta=0.0), [replace(pairs[0], rejected=(other,))])
+    check_pairs(MDPO(beta=0.1, delta=0.0), [replace(pairs[0], image_rejected=pairs[1].sample.images)])
