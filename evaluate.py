@@ -1,9 +1,11 @@
-"""Rebuilds a run directory and judges its policy again, or compares two runs on the items that both were judged on.
+"""Judges the policy of a run again, or any policy by path, or compares two runs on what both were judged on.
 
 python evaluate.py run=outputs/runs/NAME                            the run's own benchmarks: the same numbers
 python evaluate.py run=outputs/runs/NAME benchmark=[preference]     only some
 python evaluate.py run=outputs/runs/NAME benchmark=[disease_classification] from=predictions
                                                                     its kept completions, without the policy
+python evaluate.py policy.path=DIR dataset=NAME 'benchmark=[disease_classification]'
+                                                                    an adapter, merged checkpoint or bare model
 python evaluate.py 'compare=[outputs/runs/A,outputs/runs/B]'        paired differences, intervals, p-values
 """
 
@@ -11,7 +13,7 @@ import hydra
 from omegaconf import DictConfig
 
 from cpo import launch, refusals
-from cpo.commands import compare
+from cpo.commands import compare, judge
 
 launch.prepare()
 
@@ -19,9 +21,11 @@ launch.prepare()
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 @refusals.speaks_plainly
 def main(cfg: DictConfig) -> None:
-    """One run directory, or two against each other."""
+    """One run directory, one policy by path, or two runs against each other."""
     if cfg.compare:
         compare.compare_runs(cfg.compare)
+    elif cfg.policy.path:
+        judge.judge_policy(cfg)
     else:
         launch.evaluate_again(cfg)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -15,7 +17,7 @@ from cpo.answers import AnswerFormat
 from cpo.errors import DataError
 from cpo.policy.loaded import LoadedPolicy
 from cpo.preference.pairing import PairSet
-from cpo.records import Sample
+from cpo.records import Access, Sample
 
 CONSOLE = Console()
 T = TypeVar("T")
@@ -62,11 +64,13 @@ class Session:
         folder: Where the benchmark keeps what it makes (completions, curves): it stays in the run directory, may hold
             texts, and no tracker sees it.
         progress: Show progress bars.
+        acknowledged: The user answers for credentialed texts that go to a judge elsewhere (`privacy=acknowledged`).
     """
 
     seed: int
     folder: Path
     progress: bool = False
+    acknowledged: bool = False
 
 
 class Benchmark(ABC):
@@ -74,6 +78,15 @@ class Benchmark(ABC):
 
     protocol: ClassVar[str]
     """What is measured and how, in one sentence; stands beside the numbers."""
+    reads_pairs: ClassVar[bool] = False
+    """Whether it judges preference pairs, and not samples alone."""
+
+    def refuse_unless_allowed(self, access: Access, *, acknowledged: bool) -> None:  # noqa: B027 - most send nothing
+        """Refuses data that would be sent where it may not go, before anything is spent.
+
+        Raises:
+            PrivacyError: Naming the rule.
+        """
 
     @abstractmethod
     def evaluate(self, policy: LoadedPolicy | None, held_out: HeldOut, session: Session) -> Scores:
@@ -106,11 +119,57 @@ def in_batches(batches: Iterator[T], *, total: int, what: str, progress: bool) -
     return track(batches, description=what, total=total, transient=True, disable=not (progress and CONSOLE.is_terminal))
 
 
+def merged(found: Mapping[str, Scores]) -> tuple[Scores, dict[str, list[str]]]:
+    """The scores of several benchmarks by concept, and the metrics of each benchmark.
+
+    A metric that an earlier benchmark has too is called `<benchmark>_<metric>`.
+
+    Example:
+        >>> merged({"a": {"all": {"accuracy": {}}}, "b": {"all": {"accuracy": {}, "bleu": {}}}})[1]
+        {'a': ['accuracy'], 'b': ['b_accuracy', 'bleu']}
+    """
+    scores: Scores = {}
+    measures: dict[str, list[str]] = {}
+    for benchmark, by_concept in found.items():
+        taken = {name for names in measures.values() for name in names}
+        own = dict.fromkeys(name for metrics in by_concept.values() for name in metrics)
+        names = {name: f"{benchmark}_{name}" if name in taken else name for name in own}
+        measures[benchmark] = list(names.values())
+        for concept, metrics in by_concept.items():
+            scores.setdefault(concept, {}).update({names[name]: value for name, value in metrics.items()})
+    return scores, measures
+
+
+UNFINISHED = "unfinished"
+
+
+@contextmanager
+def unfinished(folder: Path) -> Iterator[None]:
+    """Marks a judgement's folder until the block has ended well."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / UNFINISHED).touch()
+    yield
+    (folder / UNFINISHED).unlink()
+
+
+def begin_anew(folder: Path) -> None:
+    """Removes a finished judgement; what an interrupted one made stays, to be gone on with."""
+    if not (folder / UNFINISHED).is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def flat_values(scores: Scores, prefix: str) -> dict[str, float]:
-    """The values of scores as metrics `prefix/<concept>/<metric>`."""
-    return {
-        f"{prefix}/{concept}/{name}": value["value"]
-        for concept, metrics in scores.items()
-        for name, value in metrics.items()
-        if value.get("value") is not None
-    }
+    """The values of scores as metrics `prefix/<concept>/<metric>`; how many replies a judge's score lacks, beside it.
+
+    Example:
+        >>> flat_values({"all": {"match": {"value": 7.0, "judge": "m", "unparsed": 2}}}, "eval")
+        {'eval/all/match': 7.0, 'eval/all/match/unparsed': 2.0}
+    """
+    found = {}
+    for concept, metrics in scores.items():
+        for name, value in metrics.items():
+            if value.get("value") is not None:
+                found[f"{prefix}/{concept}/{name}"] = value["value"]
+                if "unparsed" in value:
+                    found[f"{prefix}/{concept}/{name}/unparsed"] = float(value["unparsed"])
+    return found

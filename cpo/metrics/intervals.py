@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from cpo.errors import ConfigError, ShapeError
 
@@ -160,6 +160,28 @@ def mean_of(values: Sequence[float] | Array) -> Statistic:
     return lambda weights: ratio(weights @ items, weights.sum(axis=1))
 
 
+def quantiles_of(values: Sequence[float] | Array, probabilities: Sequence[float]) -> Statistic:
+    """Quantiles of one value per item, as statistics `[R, S]`: the smallest values that so large shares do not exceed.
+
+    Example:
+        >>> quantiles_of([3.0, 1.0, 2.0], [0.5, 0.9])(np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0]])).tolist()
+        [[2.0, 3.0], [1.0, 1.0]]
+    """
+    items = np.asarray(values, dtype=np.float64)
+    order = np.argsort(items, kind="stable")
+
+    def statistic(weights: Array) -> Array:
+        if not len(items):
+            return np.full((len(weights), len(probabilities)), np.nan)
+        reached = np.cumsum(weights[:, order], axis=1)
+        # a hair less, for shares of sums of ones are not exact
+        wanted = reached[:, -1:, None] * np.array(probabilities) * (1 - 1e-12)
+        places = (reached[:, :, None] < wanted).sum(axis=1)
+        return items[order][places]
+
+    return statistic
+
+
 def ratio(numerator: Array, denominator: Array) -> Array:
     """Elementwise quotient; nan where the denominator is 0: a rate of nothing is undefined.
 
@@ -242,6 +264,7 @@ def _corrected(ends: Array, value: float, draws: Array, jackknife: Array) -> Arr
     spread = (moves**2).sum() ** 1.5
     if not 0 < below < 1 or spread == 0:
         return np.full_like(ends, np.nan)
-    bias, acceleration = ndtri(below), (moves**3).sum() / (6 * spread)
-    moved = bias + ndtri(ends)
-    return np.asarray(ndtr(bias + moved / (1 - acceleration * moved)), dtype=np.float64)
+    normal = NormalDist()
+    bias, acceleration = normal.inv_cdf(below), (moves**3).sum() / (6 * spread)
+    moved = [bias + normal.inv_cdf(end) for end in ends.tolist()]
+    return np.array([normal.cdf(bias + z / (1 - acceleration * z)) for z in moved])

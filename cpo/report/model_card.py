@@ -12,7 +12,7 @@ import yaml
 from cpo import __version__
 from cpo.errors import DataError
 from cpo.files import write_text
-from cpo.report.headline import GLOSSARY, UNMEASURED, arms, concept_label, concepts, measures_of, shown
+from cpo.report.headline import ALL, GLOSSARY, UNMEASURED, arms, concept_label, concepts, measures_of, shown
 from cpo.report.record import RunRecord, read_run
 
 _ACCESS = {
@@ -142,13 +142,13 @@ def _scores(run: RunRecord) -> str:
     names = {arm: name for arm, name in arms(run.choices).items() if arm in evaluation}
     if not names:
         return "Not judged."
-    measures, _ = measures_of(evaluation)
+    measures, _ = measures_of(evaluation, run.summary.get("benchmarks"))
     lines = [f"| | {' | '.join(names.values())} |", f"|---|{'---|' * len(names)}"]
     for concept in concepts(evaluation):
         lines.append(f"| **{concept_label(concept)}** |{' |' * len(names)}")
         for measure in measures:
             found = [shown(evaluation[arm].get(concept, {}).get(measure.key)) for arm in names]
-            if any(value != UNMEASURED for value, _ in found):
+            if any(value != UNMEASURED for value, _ in found) and (not measure.detail or concept == ALL):
                 cells = " | ".join(f"{value} {detail}".strip() for value, detail in found)
                 lines.append(f"| {measure.label} | {cells} |")
     held_out = "\n".join(lines)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from cpo.panels import PANELS
@@ -14,6 +15,8 @@ from cpo.report.record import RunRecord
 
 EXAMPLES = 6
 """Pairs shown; the rest stays in `pairs_sample.jsonl`."""
+TILES = 6
+"""Measures that stand above the table; all stand in it."""
 DAMAGED = 10
 """Damaged records listed by name."""
 KEEP_HOME = {
@@ -47,25 +50,29 @@ def result(run: RunRecord) -> Iterator[Block]:
     for arm, name in names.items():
         if arm not in evaluation:
             yield Notice(f"{name}: not part of this run, so nothing is compared with it.")
-    if tiles := list(_tiles(evaluation, names)):
+    if tiles := list(islice(_tiles(evaluation, names), TILES)):
         yield Text(f"{names['after']} on all held-out samples:")
         yield Tiles(tiles)
     if figure := headline_figure(evaluation, run.choices):
         yield figure
-    yield headline_table(evaluation, names)
+    yield headline_table(evaluation, names, run.summary.get("benchmarks"))
 
 
-def headline_table(evaluation: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> Table:
+def headline_table(
+    evaluation: Mapping[str, Mapping[str, Any]],
+    names: Mapping[str, str],
+    benchmarks: Mapping[str, Sequence[str]] | None = None,
+) -> Table:
     """Arms side by side; for each concept a group of rows, one per measure."""
     there = [arm for arm in names if arm in evaluation]
-    measures, unmeasured = measures_of(evaluation)
+    measures, unmeasured = measures_of(evaluation, benchmarks)
     rows = []
     for concept in concepts(evaluation):
         results = [evaluation[arm].get(concept, {}) for arm in there]
         rows.append(Row(concept_label(concept), [Cell(_size(results))], level="group"))
         for measure in measures:
             cells = [Cell(*shown(one.get(measure.key))) for one in results]
-            if any(cell.text != UNMEASURED for cell in cells):
+            if any(cell.text != UNMEASURED for cell in cells) and (not measure.detail or concept == ALL):
                 rows.append(Row(measure.label, cells, level="sub" if measure.sub else "plain"))
     missing = f" Not measured in this run: {', '.join(m.key for m in unmeasured)}." if unmeasured else ""
     note = f"{GLOSSARY} In brackets: percentile bootstrap intervals that resample whole patients.{missing}"
@@ -170,7 +177,7 @@ def _tiles(evaluation: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]
     others = [arm for arm in names if arm in evaluation and arm != "after"]
     for measure in measures_of(evaluation)[0]:
         value, detail = shown(evaluation.get("after", {}).get(ALL, {}).get(measure.key))
-        if measure.sub or value == UNMEASURED or measure.key == "accuracy":
+        if measure.sub or measure.detail or value == UNMEASURED or measure.key == "accuracy":
             continue
         against = [(names[arm], shown(evaluation[arm].get(ALL, {}).get(measure.key))[0]) for arm in others]
         yield Tile(measure.label, value, detail, against)

@@ -58,7 +58,7 @@ def _matrix(sweep: SweepRecord) -> Iterator[Block]:
     tabs: list[tuple[str, list[Block]]]
     if figures.is_grid(sweep):
         tabs = [
-            (label, [figure, _matrix_table(sweep, key, label)])
+            (label, list[Block]([figure, _matrix_table(sweep, key, label)]))
             for key, label in measures
             if (figure := figures.matrix_figure(sweep, key, label))
         ]
@@ -88,7 +88,7 @@ def _matrix_table(sweep: SweepRecord, key: str, label: str) -> Block:
 
 
 def _ranking(sweep: SweepRecord) -> Iterator[Block]:
-    tabs = []
+    tabs: list[tuple[str, list[Block]]] = []
     for key, label in sweep.measures[:TABS]:
         if figure := figures.ranking_figure(sweep, key, label):
             tabs.append((label, [figure, Details("All settings in figures", [_ranking_table(sweep, key, label)])]))

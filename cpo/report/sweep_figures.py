@@ -14,6 +14,11 @@ LEVELS = ((0.01, 2), (0.05, 1))
 """Adjusted p-values, and how many marks stand beside a number that is below."""
 RANKED = 30
 """Settings drawn in the ranking; the table below it has all."""
+SCALE = ((0.0, "#fbf1d5"), (0.5, "#b5dbd3"), (1.0, "#56b4e9"))
+"""Low to high: darker step by step, so it reads without colours, and light enough for dark numbers in every cell."""
+INK = "#14202b"
+FEW_SEEDS = 5
+"""A bootstrap over fewer has too few values to draw from."""
 FILLED = 0.5
 """A matrix with more holes than that is a search, not a grid, and is not drawn."""
 
@@ -68,7 +73,8 @@ def matrix_figure(sweep: SweepRecord, key: str, label: str) -> Figure | None:
         texttemplate="%{text}",
         hovertemplate="%{y}<br>%{x}<br>%{customdata}<extra></extra>",
         hoverongaps=False,
-        colorscale="Cividis",
+        colorscale=SCALE,
+        textfont={"color": INK, "size": 14},
         xgap=2,
         ygap=2,
         colorbar={"title": "", "thickness": 12, "outlinewidth": 0},
@@ -81,7 +87,7 @@ def matrix_figure(sweep: SweepRecord, key: str, label: str) -> Figure | None:
             f" ▲ higher, ▼ lower than {sweep.baseline[0]}={sweep.baseline[1]} in the same row: one mark p < 0.05, two "
             "p < 0.01, paired by held-out item, patients exchanged whole, Holm over the matrix."
         )
-    title = f"{label}, {' · '.join(others) or 'every run'} × {column}" if column else label
+    title = f"{label}, {' · '.join(others)} × {column}" if others else f"{label} by {column}" if column else label
     caption = f"Tuned policy, all held-out samples.{against}"
     return Figure(as_json(figure), title, caption=caption, height=110 + 42 * len(rows), wide=True)
 
@@ -100,7 +106,7 @@ def ranking_figure(sweep: SweepRecord, key: str, label: str) -> Figure | None:
         y=[place for place, score in zip(places, scores, strict=True) for _ in score.by_seed],
         mode="markers",
         marker={"symbol": "line-ns-open", "size": 9, "color": colour(0)},
-        opacity=0.45,
+        opacity=0.6,
         text=[f"seed {run.seed}" for setting in shown for run in setting.runs if key in run.results],
         hovertemplate="%{text}: %{x}<extra></extra>",
     )
@@ -125,8 +131,9 @@ def ranking_figure(sweep: SweepRecord, key: str, label: str) -> Figure | None:
     figure.update_yaxes(tickvals=places, ticktext=names, range=[len(shown) - 0.5, -0.5], showgrid=False, ticks="")
     left = f" The highest {RANKED} of {len(best)}; the table has all." if best[RANKED:] else ""
     seeds = max(len(setting.runs) for setting in sweep.settings)
+    few = f" Of {seeds} seeds such an interval is too narrow." if seeds < FEW_SEEDS else ""
     how = (
-        "Dots: interquartile mean over seeds with a bootstrap interval over them; ticks: single seeds."
+        f"Dots: interquartile mean over seeds with a bootstrap interval over them; ticks: single seeds.{few}"
         if seeds > 1
         else "Dots: one run each, with its bootstrap interval over patients; a single seed says nothing about others."
     )

@@ -149,7 +149,7 @@ class SweepRecord:
     @property
     def column(self) -> str | None:
         """The axis whose values head the columns of a matrix: the loss, or the last one."""
-        return "loss" if "loss" in self.axes else next(reversed(self.axes), None)
+        return "loss" if "loss" in self.axes else next(reversed(list(self.axes)), None)
 
     @property
     def measures(self) -> list[tuple[str, str]]:

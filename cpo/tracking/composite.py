@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cpo.records import Tracker
+from cpo.records import Exhibitor, Exhibits, Tracker
 
 
 class CompositeTracker:
@@ -33,6 +33,10 @@ class CompositeTracker:
         """See `records.Tracker`."""
         self._each(lambda tracker: tracker.summary(values))
 
+    def exhibit(self, exhibits: Exhibits) -> None:
+        """See `records.Exhibitor`; trackers that show numbers only are left out."""
+        self._each(lambda tracker: show(tracker, exhibits))
+
     def finish(self) -> None:
         """See `records.Tracker`."""
         self._each(lambda tracker: tracker.finish())
@@ -48,3 +52,9 @@ class CompositeTracker:
             raise errors[0]
         if errors:
             raise ExceptionGroup("several trackers failed", errors)
+
+
+def show(tracker: Tracker, exhibits: Exhibits) -> None:
+    """Hands a tracker what a finished run has to show, if it can show it."""
+    if isinstance(tracker, Exhibitor):
+        tracker.exhibit(exhibits)

@@ -16,13 +16,16 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from cpo.errors import ConfigError
-from cpo.files import write_text
+from cpo.files import read_json, write_json, write_text
 from cpo.panels import PANELS, STEP
 from cpo.privacy import allowed, withhold
-from cpo.records import Access
+from cpo.records import Access, Exhibits
+from cpo.tracking.lineage import Link, lineage
 
 log = logging.getLogger(__name__)
 
+POSITION = "train/stream/position"
+"""The axis on which the stream's concepts stand."""
 Mode = Literal["auto", "online", "offline", "disabled"]
 
 
@@ -31,6 +34,12 @@ class WandbTracker:
 
     Every stage has its own step axis (`sft/step`, `train/step`), since each counts from 0. Console output and code are
     never captured; with credentialed data neither are command line, git state nor host.
+
+    A finished run shows the figures of its page as panels (`figures/…`), its tables (`tables/…`), the stream's concepts
+    as `drift/concept` over the position, and what it is made of as artifacts: dataset → counterfactuals → sft are its
+    inputs, preference (the adapter) → evaluation what it made. Offline, W&B cannot say that a run *used* an artifact:
+    all are then logged as made by the run, and only their metadata (`made_from`) tells the line. Of credentialed data
+    no weights are sent.
 
     Args:
         project: W&B project.
@@ -44,6 +53,7 @@ class WandbTracker:
         config: The resolved configuration.
         access: Of the data that the run reads.
         acknowledged: The user takes responsibility for credentialed data (`privacy=acknowledged`).
+        artifacts: Whether the line that led to the run is kept with it, and the adapter sent.
 
     Raises:
         ConfigError: An unknown mode or an empty project.
@@ -63,6 +73,7 @@ class WandbTracker:
         config: Mapping[str, Any] | None = None,
         access: Access = "credentialed",
         acknowledged: bool = False,
+        artifacts: bool = True,
     ) -> None:
         import wandb  # 0.7 s, and only here
 
@@ -70,12 +81,14 @@ class WandbTracker:
             raise ConfigError(got="an empty project", wanted="a W&B project", remedy="pass tracker.wandb.project=NAME")
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._artifacts = artifacts
         self._access: Access = "open" if allowed(access, local=False, acknowledged=acknowledged) else access
         self._withheld: dict[str, int] = {}
         self._axes: set[str] = set()
         _forget_inherited_run()
         mode = _resolved(mode)
         named = self._shown({"name": name, "group": group, "job_type": job_type, "tags": list(tags)})
+        self._offline = mode != "online"
         self._run = wandb.init(
             project=project,
             entity=entity or None,
@@ -89,6 +102,7 @@ class WandbTracker:
             settings=wandb.Settings(**_settings(mode, self._access)),
             **{key: value or None for key, value in named.items()},
         )
+        self._run.define_metric("drift/concept", step_metric=POSITION)
         for panel in PANELS:
             if panel.x != STEP:
                 for key in panel.keys:
@@ -107,6 +121,27 @@ class WandbTracker:
         """See `records.Tracker`; nested values become one entry each, `eval/after/all/accuracy/value`."""
         self._run.summary.update(_flat(self._shown(values)))
 
+    def exhibit(self, exhibits: Exhibits) -> None:
+        """See `records.Exhibitor`."""
+        import plotly.graph_objects as go
+        import wandb
+
+        shown: dict[str, Any] = {
+            f"figures/{title}": go.Figure(figure["data"], figure["layout"])
+            for title, figure in exhibits.figures.items()
+        }
+        for name, (columns, rows) in exhibits.tables.items():
+            # mixed: a column may hold a number in one row and nothing in another
+            shown[f"tables/{name}"] = wandb.Table(list(columns), [list(row) for row in rows], allow_mixed_types=True)
+        if shown:
+            self._run.log(shown)
+        for start, end, concept in exhibits.concepts:
+            for position in (start, end - 1):  # both ends: a line between them is level
+                self._run.log({POSITION: position, "drift/concept": concept})
+        if self._artifacts:
+            for link in lineage(self.directory, run_id(self.directory)):
+                self._keep(link)
+
     def finish(self) -> None:
         """See `records.Tracker`; says how much was withheld, in the run and in the log."""
         if self._withheld:
@@ -114,11 +149,45 @@ class WandbTracker:
             log.warning("withheld from Weights & Biases, being credentialed data: %s", self._withheld)
         self._run.finish()
 
+    def _keep(self, link: Link) -> None:
+        """An artifact for something in the run's line: an input is named, what the run made is sent."""
+        import wandb
+
+        facts = self._shown({"made_from": link.made_from, "identity": link.identity, **link.facts})
+        artifact = wandb.Artifact(link.name, link.kind, metadata=facts)
+        for name, path in self._sent(link, facts).items():
+            # not copied: the run directory keeps it as it is
+            artifact.add_file(str(path), name=name, policy="immutable", skip_cache=True)
+        if link.files is None and not self._offline:
+            self._run.use_artifact(artifact)
+        else:
+            self._run.log_artifact(artifact)
+
+    def _sent(self, link: Link, facts: Mapping[str, Any]) -> dict[str, Path]:
+        """The files of an artifact: what identifies it, and what may leave of what it consists of."""
+        folder = self.directory / "wandb" / "lineage" / link.kind
+        about = folder / "about.json"
+        # equal identities give equal files, by which W&B knows the same thing in two runs
+        write_json(about, {"kind": link.kind, **facts} if link.files else {"identity": facts["identity"]})
+        files = {"about.json": about}
+        if self._access == "open":
+            return files | dict(link.files or {})
+        if link.weights:
+            self._count({"weights": len(link.files or {})})
+            return files
+        for name, path in (link.files or {}).items():
+            write_json(folder / name, self._shown(read_json(path)))
+            files[name] = folder / name
+        return files
+
     def _shown(self, values: Mapping[str, Any]) -> dict[str, Any]:
         kept, counts = withhold(values, self._access)
-        for reason, count in counts.items():
-            self._withheld[reason] = self._withheld.get(reason, 0) + count
+        self._count(counts)
         return kept
+
+    def _count(self, withheld: Mapping[str, int]) -> None:
+        for reason, count in withheld.items():
+            self._withheld[reason] = self._withheld.get(reason, 0) + count
 
     def _define_axes(self, stage: str, metrics: Mapping[str, float]) -> None:
         """Ties each new family of metrics to the steps of the stage that first logs it."""

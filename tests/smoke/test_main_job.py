@@ -97,17 +97,44 @@ def test_judging_again_gives_the_same_numbers(finished: Path, place: Path) -> No
 
 
 def test_judging_again_changes_the_knob_that_is_given_and_no_other(finished: Path, place: Path) -> None:
-    known = {path.name: path.read_text() for path in (finished / "eval").iterdir()}
+    known = {path.name: path.read_text() for path in (finished / "eval").glob("*.json")}
     try:
         done = run("evaluate.py", f"run={finished}", "benchmark.preference.limit=8", cwd=place)
         assert last_line(done) == f"run: {finished}"
-        found = {path.name: json.loads(path.read_text()) for path in (finished / "eval").iterdir()}
+        found = {path.name: json.loads(path.read_text()) for path in (finished / "eval").glob("*.json")}
     finally:
         for name, content in known.items():
             (finished / "eval" / name).write_text(content)
     assert found["preference.json"]["scores"]["all"]["pair_accuracy"]["n"] == 8
     # the other benchmark's 16 studies and 8 new tokens are the run's, not its YAML's
     assert found["disease_classification.json"] == json.loads(known["disease_classification.json"])
+
+
+def test_the_policy_of_a_run_is_judged_by_path_with_the_same_numbers(finished: Path, place: Path) -> None:
+    small = ["dataset.world.studies=240", "dataset.world.image_size=112", "benchmark=[preference]"]
+    knobs = ["benchmark.preference.limit=16", "benchmark.preference.resamples=50"]
+    line = last_line(run("evaluate.py", f"policy.path={finished}/adapter", *small, *knobs, cwd=place))
+    assert line.startswith("judged: ")
+    found, known = (
+        json.loads((Path(folder) / "eval" / "preference.json").read_text())["scores"]["all"]
+        for folder in (line.removeprefix("judged: "), finished)
+    )
+    assert found == known
+
+
+def test_a_run_is_judged_on_its_own_data_and_with_its_own_weights(finished: Path, place: Path) -> None:
+    done = run("evaluate.py", f"run={finished}", "dataset=road_world", cwd=place)
+    assert done.returncode == 2
+    assert "got:    dataset= for a run" in done.stderr
+    assert f"policy.path={finished}/adapter" in done.stderr
+    weights = finished / "adapter" / "adapter_model.safetensors"
+    away = weights.rename(weights.with_suffix(".away"))
+    try:
+        done = run("evaluate.py", f"run={finished}", cwd=place)
+    finally:
+        away.rename(weights)
+    assert done.returncode == 2
+    assert "without adapter_model.safetensors" in done.stderr
 
 
 @pytest.mark.parametrize(
