@@ -12,18 +12,17 @@ from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from cpo import config
 from cpo.app import Job, console
 from cpo.errors import ConfigError, CPOError
+from cpo.evaluation.benchmark import begin_anew
 from cpo.files import read_json
 from cpo.records import Tracker
-from cpo.refusals import failures
 from cpo.report.terminal import eval_table
 from cpo.rundir import chosen_directory, describe, finished_run
 from cpo.tracking.composite import CompositeTracker
@@ -33,6 +32,8 @@ from cpo.training.callbacks import Interrupted
 
 CHOICES = (*(f.name for f in fields(config.TrainConfig) if f.name not in ("cache", "paths")), "experiment")
 """Groups whose choice says what a run is, in the order of the stages."""
+FOR_A_RUN = ("run", "from", "benchmark", "trainer", "hydra")
+"""What the command line may set when a run is judged again."""
 
 
 def prepare() -> None:
@@ -49,6 +50,7 @@ def open_job(cfg: DictConfig) -> Iterator[Job]:
     hydra_config = HydraConfig.get()
     overrides = [o for o in hydra_config.overrides.task if not o.startswith("run=")]
     choices = {k: v for k in CHOICES if (v := hydra_config.runtime.choices.get(k)) is not None}
+    config.drop_unchosen(cfg, "benchmark", overrides)
     ranks.join(cfg.trainer.accelerator)
     directory = Path(ranks.from_first(str(chosen_directory(cfg, choices, overrides) if ranks.rank() == 0 else "")))
     first = ranks.rank() == 0
@@ -71,6 +73,8 @@ def open_job(cfg: DictConfig) -> Iterator[Job]:
         number = stopped.number if isinstance(stopped, Interrupted) else signal.SIGINT
         start = f"torchrun --nproc-per-node {ranks.world_size()}" if ranks.world_size() > 1 else "python"
         again = f"{start} train.py {shlex.join([*overrides, f'run={directory}'])}"
+        if hydra_config.mode == RunMode.MULTIRUN:
+            again = "the command of the sweep, as it was"
         print(f"stopped by {signal.Signals(number).name}; what was done is kept. To go on:\n  {again}", file=sys.stderr)
         sys.exit(128 + number)
     finally:
@@ -101,7 +105,9 @@ def evaluate_again(cfg: DictConfig) -> None:
         raise ConfigError(got=f"from={cfg['from']}", wanted="policy or predictions", remedy="leave it out")
     if not cfg.run:
         raise ConfigError(
-            got="neither run= nor compare=", wanted="a run directory", remedy="python evaluate.py run=outputs/runs/NAME"
+            got="neither run=, nor policy.path=, nor compare=",
+            wanted="a run directory, or a policy's",
+            remedy="python evaluate.py run=outputs/runs/NAME",
         )
     directory = Path(cfg.run).absolute()
     summary, run_cfg = finished_run(directory)
@@ -113,23 +119,32 @@ def evaluate_again(cfg: DictConfig) -> None:
             f"{run_cfg.paths.cache}",
             remedy="leave paths out, and give the command in the folder in which the run was started",
         )
+    if others := [key for key in keys if key.partition(".")[0].partition("@")[0] not in FOR_A_RUN]:
+        raise ConfigError(
+            got=f"{others[0]}= for a run that is judged again",
+            wanted=f"knobs of {', '.join(FOR_A_RUN)} only: policy and data are the run's own",
+            remedy=f"judge its policy on other data: python evaluate.py policy.path={directory}/adapter dataset=…",
+        )
     cfg.benchmark = with_own_knobs(cfg.benchmark, run_cfg.benchmark, keys)
     run_cfg.benchmark, run_cfg.trainer = cfg.benchmark, cfg.trainer
     job = Job(run_cfg, directory, summary["choices"], CompositeTracker(trackers=[]))
     data = job.data()
+    if job.waits:
+        data = job.paired(data, Path(job.backbone.adapter_base(directory / "adapter")))
     policy = None
     if cfg["from"] == "policy":
         policy = job.load(Path(job.backbone.adapter_base(directory / "adapter")))
         job.check_base(policy)
         policy.model = job.backbone.load_adapter(policy.model, directory / "adapter")
         for name in job.benchmarks:
-            shutil.rmtree(directory / "eval" / "after" / name, ignore_errors=True)
+            begin_anew(directory / "eval" / "after" / name)
     job.summary["eval"] = {}
     job.judge("after", policy, data)
     known = summary["eval"].get("after", {})
     again = job.summary["eval"]["after"]
     kept = {concept: {k: known.get(concept, {}).get(k) for k in metrics} for concept, metrics in again.items()}
-    console.print(eval_table({**summary, "eval": {"after": again}}))
+    shown = {**summary, "eval": {"after": again}, "benchmarks": job.summary["benchmarks"]}
+    console.print(eval_table(shown))
     same = json.loads(json.dumps(again)) == kept
     console.print("[bold]same[/] numbers as the run's own" if same else "numbers [bold]differ[/] from the run's own")
     print(f"run: {directory}", flush=True)
@@ -153,22 +168,3 @@ def with_own_knobs(chosen: DictConfig, own: DictConfig, keys: Sequence[str]) -> 
     for key in (key.partition(".")[2] for key in keys if key.startswith("benchmark.")):
         OmegaConf.update(made, key, OmegaConf.select(chosen, key), force_add=True)
     return made
-
-
-class AnnounceSweep(Callback):
-    """Prints `sweep: DIR` as the last line of a multirun, after the jobs that failed; then its exit status is 2."""
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Forgets what failed when the same folder was used before."""
-        shutil.rmtree(Path(config.hydra.sweep.dir).absolute() / "failed", ignore_errors=True)
-
-    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """See Hydra's `Callback`."""
-        sweep = Path(config.hydra.sweep.dir).absolute()
-        failed = failures(sweep)
-        for job in failed:
-            print(f"job {job['job']} failed:\n{job['error']}\nto run it again:\n  {job['command']}", file=sys.stderr)
-        print(f"sweep: {sweep}", flush=True)
-        if failed:
-            print(f"{len(failed)} of its jobs failed", file=sys.stderr)
-            sys.exit(2)

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from cpo import config
 from cpo.errors import ConfigError, DataError
 from cpo.files import read_json, write_json, write_text
+from cpo.sweep_jobs import SweepJob
 from cpo.tracking.environment import environment
 from cpo.tracking.naming import run_name
 from cpo.training.strategies import check_sweep
@@ -31,9 +32,8 @@ def chosen_directory(cfg: DictConfig, choices: Mapping[str, Any], overrides: Seq
     name = run_name({k: str(v) for k, v in choices.items()}, seed=cfg.seed, overrides=overrides)
     if HydraConfig.get().mode == RunMode.MULTIRUN:
         check_sweep(os.environ)
-        # Hydra's own folder of the job is its number; a person wants to read what the job was
-        made = Path(HydraConfig.get().runtime.output_dir).absolute()
-        return made.rename(made.with_name(f"{made.name}-{name}"))
+        sweep, number = Path(HydraConfig.get().sweep.dir).absolute(), HydraConfig.get().job.num
+        return SweepJob(sweep, tuple(overrides)).directory or sweep / f"{number}-{name}"
     parent = Path(cfg.paths.outputs).absolute() / "runs"
     try:
         return new_directory(parent, name)
@@ -78,8 +78,15 @@ NOT_FREE = ("paths.cache", "trainer.devices")
 batch, so their number decides what a step computes."""
 
 
+NEW_RUN = "give the overrides of its overrides.yaml, or leave run= out for a new run"
+"""What to do about a run of another config."""
+
+NEW_JOB = "remove that directory to run the job anew, or give the sweep another one with hydra.sweep.dir=DIR"
+"""The same for a job of a sweep, whose directory its overrides chose."""
+
+
 def check_same(cfg: DictConfig, directory: Path) -> None:
-    """Refuses to continue a run with another config.
+    """Refuses to continue a run, or to take it for done, with another config.
 
     Raises:
         ConfigError: Naming the knobs that differ.
@@ -95,7 +102,7 @@ def check_same(cfg: DictConfig, directory: Path) -> None:
             got=f"run={directory} of another config: {key}={ours.get(key)}"
             + (f", and {len(differing) - 1} more" if differing[1:] else ""),
             wanted=f"the run's own: {key}={theirs.get(key)}",
-            remedy="give the overrides of its overrides.yaml, or leave run= out for a new run",
+            remedy=NEW_JOB if HydraConfig.get().mode == RunMode.MULTIRUN else NEW_RUN,
         )
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+import traceback
 from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, open_dict, read_write
 from rich.console import Console
 
+from cpo.errors import CPOError
+from cpo.evaluation.sweep_report import report_sweep
 from cpo.sweep_jobs import State, SweepJob, failures, job_key, read_plan, write_plan
 
 console = Console(highlight=False, soft_wrap=True)
@@ -37,20 +40,27 @@ class SweepDirectory(Callback):
         hydra = config.hydra
         given = any(str(override).startswith("hydra.sweep.dir=") for override in hydra.overrides.hydra)
         sweep = Path(hydra.sweep.dir).absolute()
-        swept = OmegaConf.to_container(hydra.overrides.task)
-        assert isinstance(swept, list)
+        overrides = _parsed([*_params(hydra), *map(str, hydra.overrides.task)])
         if not given:
-            sweep /= sweep_name(hydra, _parsed([*_params(hydra), *map(str, swept)]))
+            sweep /= sweep_name(hydra, overrides)
         with read_write(config), open_dict(config):
             hydra.sweep.dir = str(sweep)
             hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(str(sweep))}")
-        if hydra.sweeper._target_.endswith(".BasicSweeper"):
-            jobs = grid(sweep, _parsed([*_params(hydra), *map(str, swept)]))
-            write_plan(sweep, jobs, total=len(jobs), command=this_command())
-            done = sum(job.done for job in jobs)
-            share = share_cores(hydra.launcher, len(jobs) - done, os.environ)
-            rest = f", {done} of them done before" if done else ""
-            console.print(f"[bold]sweep[/]      {len(jobs)} jobs{rest}{share}")
+        if hydra.sweeper._target_.endswith(".BasicSweeper") and all(map(_is_listed, overrides)):
+            self._announce(hydra, sweep, overrides)
+
+    def _announce(self, hydra: DictConfig, sweep: Path, overrides: list[Override]) -> None:
+        """Keeps what the jobs of a grid are, and says how many there are."""
+        jobs, axes = grid(sweep, overrides), [o.get_key_element() for o in overrides if o.is_sweep_override()]
+        write_plan(
+            sweep, jobs, total=len(jobs), axes=axes, command=this_command(), launcher=str(hydra.launcher._target_)
+        )
+        done = sum(job.done for job in jobs)
+        before = f", {done} of them done before" if done else ""
+        share = share_cores(hydra.launcher, len(jobs) - done, os.environ)
+        console.print(f"[bold]sweep[/]      {len(jobs)} jobs{before}{share}")
+        if len(jobs) > done:
+            console.print(f"           watch it from another terminal: cpo sweep status {shlex.quote(str(sweep))}")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Lists what failed; the last line of the output is `sweep: DIR`."""
@@ -62,10 +72,22 @@ class SweepDirectory(Callback):
         if elsewhere := sum(job.state is State.RUNNING for job in jobs):
             print(f"{elsewhere} of its jobs are being run by another process")
         sys.stderr.flush()
+        if any(job.done for job in jobs):
+            _write_page(sweep)
         print(f"sweep: {sweep}", flush=True)
         if failed:
             print(f"{len(failed)} of its jobs failed; the same command runs them again", file=sys.stderr)
             sys.exit(2)
+
+
+def _write_page(sweep: Path) -> None:
+    """The sweep's page; Hydra would hide an error of it, and with it which jobs failed."""
+    try:
+        console.print(f"[bold]page[/]       {report_sweep(sweep)}")
+    except CPOError as error:
+        print(f"the sweep's page was not written:\n{error}", file=sys.stderr)
+    except Exception:
+        print(f"the sweep's page was not written:\n{traceback.format_exc()}", file=sys.stderr)
 
 
 def sweep_name(hydra: DictConfig, overrides: list[Override]) -> str:
@@ -78,8 +100,8 @@ def sweep_name(hydra: DictConfig, overrides: list[Override]) -> str:
     chosen = hydra.runtime.choices.get("sweep")
     swept = [str(override.key_or_group) for override in overrides if override.is_sweep_override()]
     words = [str(chosen)] if chosen else list(dict.fromkeys(key.rpartition(".")[2] for key in swept))
-    sweeper = {k: v for k, v in OmegaConf.to_container(hydra.sweeper, resolve=True).items() if k not in NOT_WHAT_IT_IS}
-    identity = [*(str(override.input_line) for override in overrides), *(f"{k}: {v}" for k, v in sweeper.items())]
+    knobs = [f"{name}: {value}" for name, value in hydra.sweeper.items() if name not in NOT_WHAT_IT_IS]
+    identity = [*(str(override.input_line) for override in overrides), *knobs]
     readable = "_x_".join(re.sub(r"\W+", "_", word) for word in words) or "sweep"
     return f"{readable}-{job_key(identity)}"
 
@@ -143,6 +165,11 @@ def this_command() -> str:
 def _params(hydra: DictConfig) -> list[str]:
     """What the sweeper's config sweeps, as overrides."""
     return [f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()]
+
+
+def _is_listed(override: Override) -> bool:
+    """Whether an override has values that a grid can go through; an interval has none."""
+    return not override.is_sweep_override() or bool(override.is_discrete_sweep())
 
 
 def _parsed(overrides: list[str]) -> list[Override]:

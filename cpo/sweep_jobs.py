@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,12 @@ class SweepJob:
         return next(iter(sorted(self.sweep.glob(f"*-{self.key}"))), None)
 
     @property
+    def label(self) -> str:
+        """What sets it apart from the other jobs of its sweep."""
+        axes = read_json(self.sweep / "sweep.json").get("axes") or []
+        return " ".join(o for o in self.overrides if o.partition("=")[0] in axes) or " ".join(self.overrides)
+
+    @property
     def lock_file(self) -> Path:
         """Held by the process that runs the job."""
         return self.sweep / f".{self.key}.lock"
@@ -63,9 +70,13 @@ class SweepJob:
 
     @property
     def done(self) -> bool:
-        """Whether its run is complete."""
-        directory = self.directory
-        return directory is not None and bool(read_json(directory / "summary.json").get("finished", False))
+        """Whether its run is complete, and nothing has been found wrong with it since."""
+        if (directory := self.directory) is None:
+            return False
+        summary, failure = directory / "summary.json", self.failure_file
+        if not read_json(summary).get("finished", False):
+            return False
+        return not failure.is_file() or failure.stat().st_mtime_ns <= summary.stat().st_mtime_ns
 
     @property
     def state(self) -> State:
@@ -96,16 +107,24 @@ class SweepJob:
         finally:
             lock.release()
 
-    def note_failure(self, number: int, error: str, command: str) -> None:
+    def command(self, script: str = "train") -> str:
+        """Runs it alone: the sweep is left out, and what is done of it is kept."""
+        alone = [o for o in self.overrides if not o.startswith("sweep=")]
+        directory = self.directory
+        if directory is not None and (directory / "config.yaml").is_file():
+            alone.append(f"run={directory}")
+        return f"python {script}.py {shlex.join(alone)}"
+
+    def note_failure(self, number: int, error: str, script: str = "train") -> None:
         """Keeps why it failed, for the end of the sweep and for who looks later.
 
         Args:
             number: Of the job in this command.
             error: In a few lines.
-            command: Runs it again, alone.
+            script: That runs it.
         """
-        content = {"job": number, "overrides": list(self.overrides), "error": error, "command": command}
-        write_json(self.failure_file, content)
+        told = {"job": number, "overrides": list(self.overrides), "error": error, "command": self.command(script)}
+        write_json(self.failure_file, told)
 
 
 def job_key(overrides: Sequence[str]) -> str:
@@ -130,21 +149,21 @@ def held(lock_file: Path) -> bool:
 
 
 def failures(jobs: Sequence[SweepJob]) -> list[dict[str, Any]]:
-    """What is known of jobs that failed and were not done since: `job`, `error`, and the `command` that runs it again."""
+    """What is known of jobs that failed and were not done since: `job`, `error`, and a `command` to run it again."""
     return [read_json(job.failure_file) for job in jobs if job.state is State.FAILED]
 
 
-def write_plan(sweep: Path, jobs: Sequence[SweepJob], *, total: int, command: str, **more: Any) -> None:
+def write_plan(sweep: Path, jobs: Sequence[SweepJob], *, total: int, axes: Sequence[str], **more: Any) -> None:
     """Keeps what a sweep consists of, as its last command said.
 
     Args:
         sweep: Its directory.
         jobs: As far as they are known.
         total: As many as there will be.
-        command: The command.
-        **more: What else is to be known of it, such as what a search looks for.
+        axes: Keys that differ from job to job.
+        **more: What else is to be known of it, such as its command and what a search looks for.
     """
-    content = {"command": command, "total": total, **more, "jobs": [list(job.overrides) for job in jobs]}
+    content = {"total": total, "axes": list(axes), **more, "jobs": [list(job.overrides) for job in jobs]}
     write_json(sweep / "sweep.json", content)
 
 
