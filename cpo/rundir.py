@@ -95,7 +95,9 @@ def check_same(cfg: DictConfig, directory: Path) -> None:
     theirs, ours = (dict(leaves(OmegaConf.to_container(c), "")) for c in (kept, now))
     free = {key for key in {*theirs, *ours} if key.split(".")[0] in FREE and key not in NOT_FREE}
     differing = [key for key in {*theirs, *ours} - free if theirs.get(key) != ours.get(key)]
-    differing.sort(key=lambda key: (key not in NOT_FREE, key))  # of those others may be interpolated
+    differing.sort(
+        key=lambda key: (key not in NOT_FREE, key.startswith("benchmark."), key)
+    )  # of those others may be interpolated
     if differing:
         key = differing[0]
         raise ConfigError(

@@ -11,16 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cpo.errors import DataError
 from cpo.graph.document import attributes_in, check_parents, diseases_json, edges_in, links_in
 from cpo.graph.parts import Attribute, Category, Edge, Link, Relation
 from cpo.graph.storage import read_document, write_document
 from cpo.records import LabelState, fingerprint
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 __all__ = ["Attribute", "Category", "ConceptGraph", "Edge", "Link", "Relation"]
 
@@ -204,12 +200,6 @@ class ConceptGraph:
     def attribute_relation(self, one: str, other: str) -> Relation:
         """The relation between two attributes: what their link says, else irrelevance."""
         return self._links.get(frozenset((one, other)), Relation.IRRELEVANCE)
-
-    def to_networkx(self) -> nx.MultiDiGraph:
-        """The graph for networkx: diseases, attributes and taxonomy as nodes, relations as edges (`exchange`)."""
-        from cpo.graph.exchange import to_networkx
-
-        return to_networkx(self)
 
     def labels(self, states: Mapping[str, LabelState]) -> dict[str, LabelState]:
         """What the states of attributes say of every disease.

@@ -13,7 +13,7 @@ import pytest
 
 from cpo.errors import DataError
 from cpo.graph.evidence import Evidence
-from cpo.graph.exchange import Difference, differences, write_graphml
+from cpo.graph.exchange import Difference, differences, to_networkx, write_graphml
 from cpo.graph.schema import ConceptGraph, Link, Relation
 
 CHEST = ConceptGraph.load("chest")
@@ -106,7 +106,7 @@ def test_evidence_without_source_or_with_other_keys_is_refused(content: object) 
 
 
 def test_networkx_holds_kinds_relations_evidence_and_taxonomy(rich: ConceptGraph) -> None:
-    made = rich.to_networkx()
+    made = to_networkx(rich)
     first = rich.edges[0]
 
     kinds = [kind for _, kind in made.nodes(data="kind")]
@@ -119,7 +119,7 @@ def test_networkx_holds_kinds_relations_evidence_and_taxonomy(rich: ConceptGraph
 def test_graphml_is_read_back_by_networkx(rich: ConceptGraph, tmp_path: Path) -> None:
     again = nx.read_graphml(write_graphml(rich, tmp_path / "deep" / "graph.graphml"), force_multigraph=True)
 
-    made = rich.to_networkx()
+    made = to_networkx(rich)
     assert dict(again.nodes(data=True)) == dict(made.nodes(data=True))
     assert sorted(d["relation"] for *_, d in again.edges(data=True)) == sorted(
         d["relation"] for *_, d in made.edges(data=True)

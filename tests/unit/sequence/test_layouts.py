@@ -60,7 +60,8 @@ def test_a_budget_below_one_token_is_refused(max_tokens: int) -> None:
 
 def test_every_field_of_a_batch_is_filled_by_the_collator(encoder: Any, make_pairs: Pairs) -> None:
     batch = Collator(encoder, PrefixShared(), max_length=512)(make_pairs(n=2, negatives=2))
-    for field in (f for f in fields(batch) if f.name != "branch_sees"):  # that one is for trunks
+    others = {"branch_sees", "images_rejected"}  # of trunks, and of pairs with a rejected image
+    for field in (f for f in fields(batch) if f.name not in others):
         value = getattr(batch, field.name)
         assert value.numel() if hasattr(value, "numel") else value, field.name
     assert len(batch.keys) == 6
