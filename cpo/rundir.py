@@ -95,9 +95,8 @@ def check_same(cfg: DictConfig, directory: Path) -> None:
     theirs, ours = (dict(leaves(OmegaConf.to_container(c), "")) for c in (kept, now))
     free = {key for key in {*theirs, *ours} if key.split(".")[0] in FREE and key not in NOT_FREE}
     differing = [key for key in {*theirs, *ours} - free if theirs.get(key) != ours.get(key)]
-    differing.sort(
-        key=lambda key: (key not in NOT_FREE, key.startswith("benchmark."), key)
-    )  # of those others may be interpolated
+    # of the first others may be interpolated, and knobs of benchmarks from others
+    differing.sort(key=lambda key: (key not in NOT_FREE, key.startswith("benchmark."), key))
     if differing:
         key = differing[0]
         raise ConfigError(
