@@ -72,7 +72,7 @@ COMMANDS = {
     "graph build": (
         "graph:build",
         "a concept graph from the reports of a dataset, each relation with its evidence",
-        "dataset=NAME extractor=lexicon out=graph.json [vocabulary=chest]",
+        "dataset=NAME extractor=lexicon out=graph.json [vocabulary=chest] | extractor=llm endpoint=URL model=NAME",
     ),
     "graph show": ("graph:show", "a graph as a table and as a page with its picture", "GRAPH [out=graph.html]"),
     "graph diff": ("graph:diff", "what differs between two graphs; exit status 1 if anything does", "GRAPH GRAPH"),

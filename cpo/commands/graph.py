@@ -6,46 +6,54 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cpo import config
+from cpo.commands.graph_expert import endpoint_of, replies_to
 from cpo.commands.settings import composed, settings, with_overrides
+from cpo.counterfactual.llm.endpoint import Endpoint
 from cpo.errors import ConfigError
 from cpo.graph.build import Built, build_graph
 from cpo.graph.evidence import Evidence
 from cpo.graph.exchange import differences, write_graphml
 from cpo.graph.extraction import Extractor, LexiconExtractor
-from cpo.graph.extraction_llm import Chat, LLMExtractor
+from cpo.graph.extraction_llm import LLMExtractor
 from cpo.graph.schema import ConceptGraph, Relation
+from cpo.records import Access, fingerprint
 from cpo.report.graph_page import graph_page
 
 BUILD = "cpo graph build dataset=chest_world extractor=lexicon out=graph.json [vocabulary=chest] [split=train]"
+OPTIONAL = ("vocabulary", "split", "endpoint", "model", "local_hosts")
 SHOW = "cpo graph show graph.json [out=graph.html]"
 DIFF = "cpo graph diff chest graph.json"
 EXPORT = "cpo graph export graph.json out=graph.graphml"
 STYLES = {Relation.ASSOCIATION: "blue", Relation.EXCLUSION: "red", Relation.IRRELEVANCE: "dim"}
 
 
-def build(given: Sequence[str], chat: Chat | None = None) -> Path:
+def build(given: Sequence[str]) -> Path:
     """Builds a graph from the reports of a dataset, writes it and prints what came of it.
 
     Args:
-        given: Overrides of `dataset`, `extractor=`, `out=`, and `vocabulary=`, `split=`.
-        chat: Asks a language model, for `extractor=llm`. Whoever hands it in has made sure that the reports may go
-            there.
+        given: Overrides of `dataset`, `extractor=`, `out=`, and `vocabulary=`, `split=`; for `extractor=llm` also
+            `endpoint=` (up to `/v1`), `model=`, and `local_hosts=A,B` that credentialed reports may go to.
 
     Raises:
-        ConfigError: An unknown extractor, or `llm` without a language model.
+        ConfigError: An unknown extractor, or `llm` without an endpoint.
+        PrivacyError: Credentialed reports on their way to another machine; nothing was read or sent.
     """
-    own, overrides = with_overrides(given, {"extractor": True, "out": True, "vocabulary": False, "split": False}, BUILD)
+    own, overrides = with_overrides(given, dict.fromkeys(OPTIONAL, False) | {"extractor": True, "out": True}, BUILD)
     cfg = composed(overrides)
+    endpoint = _endpoint(own, cfg)
     suits = cfg.dataset.get("suits") or {}
     frame = ConceptGraph.load(own.get("vocabulary", suits.get("graph", "chest")))
-    extractor = _extractor(own["extractor"], frame, chat)
     dataset = config.build_dataset(cfg.dataset)
     split = own.get("split", "train")
+    extractor: Extractor = LexiconExtractor(frame)
+    if endpoint is not None:
+        extractor = _expert(frame, endpoint, [s.factual.thinking for s in dataset.samples(split)], cfg, dataset.access)
     built = build_graph(dataset.samples(split), extractor, frame, source=f"{dataset.name}, {split}")
     path = built.graph.save(Path(own["out"]))
     _print_built(built)
@@ -113,17 +121,32 @@ def export(given: Sequence[str]) -> Path:
     return out
 
 
-def _extractor(name: str, frame: ConceptGraph, chat: Chat | None) -> Extractor:
-    if name == "lexicon":
-        return LexiconExtractor(frame)
-    if name == "llm" and chat is not None:
-        categories = dict.fromkeys(attribute.category for attribute in frame.attributes.values())
-        return LLMExtractor(chat, frame.diseases, tuple(categories))
-    raise ConfigError(
-        got=f"extractor={name}" + (" without a language model" if name == "llm" else ""),
-        wanted="lexicon, or llm with an endpoint",
-        remedy=BUILD,
-    )
+def _endpoint(own: Mapping[str, str], cfg: DictConfig) -> Endpoint | None:
+    """Whom to ask, once it is sure that the reports may go there; None for the lexicon."""
+    if own["extractor"] == "lexicon":
+        return None
+    if own["extractor"] != "llm" or "endpoint" not in own or "model" not in own:
+        raise ConfigError(
+            got=f"extractor={own['extractor']}" + (" without endpoint= or model=" if own["extractor"] == "llm" else ""),
+            wanted="lexicon, or llm with an OpenAI-compatible endpoint and the model it serves",
+            remedy=f"{BUILD}; or extractor=llm endpoint=http://localhost:8000/v1 model=NAME",
+        )
+    hosts = [host for host in own.get("local_hosts", "").split(",") if host]
+    endpoint = endpoint_of(own["endpoint"], own["model"], hosts)
+    endpoint.refuse_unless_allowed(cfg.dataset.access, acknowledged=cfg.privacy == "acknowledged")
+    return endpoint
+
+
+def _expert(
+    frame: ConceptGraph, endpoint: Endpoint, reports: Sequence[str], cfg: DictConfig, access: Access
+) -> LLMExtractor:
+    """An extractor whose questions about these reports are answered already."""
+    categories = tuple(dict.fromkeys(attribute.category for attribute in frame.attributes.values()))
+    known: dict[str, str] = {}
+    extractor = LLMExtractor(lambda prompt: known.get(prompt, ""), frame.diseases, categories)
+    journal = Path(cfg.paths.cache).absolute() / "llm" / fingerprint(["graph", endpoint.model, frame.fingerprint])
+    known |= replies_to([extractor.prompt(r) for r in reports], endpoint, journal, open_data=access == "open")
+    return extractor
 
 
 def _graphs(

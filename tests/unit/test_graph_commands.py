@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cpo.commands.graph import build, diff, export, show
-from cpo.errors import ConfigError
+from cpo.errors import ConfigError, PrivacyError
 from cpo.graph.schema import ConceptGraph, Relation
+from tests.fixtures.chat_server import Answer, ChatServer
 
 WORLD = ["dataset=chest_world", "dataset.world.studies=300", "dataset.world.image_size=64", "dataset.world.workers=1"]
 
 
-def test_a_language_models_answers_become_a_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def chat(prompt: str) -> str:
-        told = prompt.rpartition("Report:")[2]
-        known = {"pleural space": "fluid", "pleural line": "pleural line"}
-        features = [{"name": name, "category": "density anomaly"} for word, name in known.items() if word in told]
-        return "Sorry." if "callus" in told else json.dumps({"diseases": [], "features": features})
+def expert(request: dict[str, Any], again: int) -> Answer:
+    """Names two findings by their words, and does not keep to the form where a third is told."""
+    told = request["messages"][-1]["content"].rpartition("Report:")[2]
+    known = {"pleural space": "fluid", "pleural line": "pleural line"}
+    features = [{"name": name, "category": "density anomaly"} for word, name in known.items() if word in told]
+    return Answer("Sorry." if "callus" in told else json.dumps({"diseases": [], "features": features}))
 
+
+def test_a_language_models_answers_become_a_graph_and_are_asked_for_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "graph.json"
-    build([*WORLD, f"paths.cache={tmp_path}", "extractor=llm", f"out={out}"], chat)
+    with ChatServer(expert) as server:
+        asked = ["extractor=llm", f"endpoint={server.url}", "model=tiny", f"out={out}"]
+        build([*WORLD, f"paths.cache={tmp_path}", *asked])
+        first = len(server.requests)
+        build([*WORLD, f"paths.cache={tmp_path}", *asked])
+        assert len(server.requests) == first > 0
     graph = ConceptGraph.load(out)
 
     assert graph.relation("Pleural Effusion", "fluid") is Relation.ASSOCIATION
@@ -31,6 +42,14 @@ def test_a_language_models_answers_become_a_graph(tmp_path: Path, capsys: pytest
     assert "not told apart, left out" in printed
     assert "reports not read: no JSON object" in printed
     assert "chest_world-default, train" in out.read_text(encoding="utf-8")
+
+
+def test_credentialed_reports_are_not_sent_to_another_machine(tmp_path: Path) -> None:
+    asked = ["extractor=llm", "endpoint=https://api.example.com/v1", "model=large", f"out={tmp_path / 'graph.json'}"]
+    with pytest.raises(PrivacyError, match="PhysioNet"):
+        build(["dataset=mimic_cxr", f"dataset.root={tmp_path / 'never opened'}", *asked])
+    with pytest.raises(ConfigError, match="without endpoint= or model="):
+        build([*WORLD, "extractor=llm", "out=graph.json"])
 
 
 def test_a_graph_is_built_by_the_lexicon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +91,7 @@ def test_export_writes_graphml(tmp_path: Path) -> None:
 
 def test_what_cannot_be_done_is_refused_with_a_call_that_works(tmp_path: Path) -> None:
     refused = (
-        (lambda: build(["dataset=chest_world", "extractor=llm", "out=g.json"]), "llm without a language model"),
+        (lambda: build(["dataset=chest_world", "extractor=llm", "out=g.json"]), "llm without endpoint="),
         (lambda: build(["dataset=chest_world", "extractor=magic", "out=g.json"]), "extractor=magic"),
         (lambda: build(["dataset=chest_world", "extractor=lexicon"]), "without out="),
         (lambda: show([]), "no graph"),
