@@ -24,8 +24,10 @@ def small(experiment: str) -> list[str]:
     """Overrides that shorten it: `debug=smoke` shortens an SFT stage, which not every experiment has."""
     register_schemas()
     with initialize_config_dir(str(PROJECT / "conf"), version_base="1.3"):
-        has_sft = "optim" in compose("train", overrides=[f"experiment={experiment}"]).init
-    return SMALL if has_sft else [*SMALL, "~init.optim"]
+        cfg = compose("train", overrides=[f"experiment={experiment}"])
+    # what it is judged on elsewhere is a copy that is not here (tests/contract/test_tables.py has invented ones)
+    here = [*SMALL, *(["~dataset@judged"] if cfg.get("judged") is not None else [])]
+    return here if "optim" in cfg.init else [*here, "~init.optim"]
 
 
 @pytest.fixture(scope="module")
